@@ -1,0 +1,56 @@
+//! Frames in: the source side of the loop.
+//!
+//! A [`Source`] hands out one [`Capture`] a call.  Whatever goes wrong with a camera (none there, unplugged, silent,
+//! broken data, another one in its place) is a state that the source reports and recovers from on its own; only the
+//! end of a recording ends the loop.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::frame::Frame;
+
+/// What a source has to say when it is asked for a picture.
+#[derive(Debug)]
+pub enum Capture<'a> {
+    /// The newest picture.
+    Frame(Frame<'a>),
+    /// No picture, and why; the source is already trying to recover and is to be asked again.
+    Fault {
+        /// What is wrong.
+        fault: Fault,
+        /// When it was noticed: time since the source was opened, in the source's own clock.
+        at: Duration,
+    },
+    /// The recording is over.  A camera never ends.
+    End,
+}
+
+/// Why there is no picture at the moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// No capture device is there, or it has been unplugged.
+    NoCamera,
+    /// A camera is there, but it sends nothing, or nothing that can be shown.
+    NoFrames,
+    /// One picture was broken; the next may be fine.
+    BadFrame,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoCamera => "no camera: plug in a USB camera",
+            Self::NoFrames => "the camera sends no pictures: check its cable, or plug it in again",
+            Self::BadFrame => "one picture was cut short or broken, and left out",
+        })
+    }
+}
+
+/// Where pictures come from: a camera, a recording, a folder.
+pub trait Source {
+    /// Waits for a picture newer than the last one and returns the newest.
+    ///
+    /// Returns within about a second, with a [`Capture::Fault`] when there is none: the caller feeds a watchdog.
+    /// Allocates nothing once the first frame has been delivered, as long as the source stays the same.
+    fn next(&mut self) -> Capture<'_>;
+}

@@ -1,0 +1,227 @@
+//! One picture as a camera delivers it: pixels, their layout, and when they were taken.
+
+use std::time::Duration;
+
+/// How the pixels of a [`Frame`] lie in memory (names as V4L2 uses them).
+///
+/// Compressed pictures (motion JPEG) never become a frame: they are decoded to [`PixelFormat::Rgb`] first.
+/// Luma and chroma are taken as BT.601: studio range for what comes from a camera raw.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum PixelFormat {
+    /// Packed 4:2:2: `Y0 U Y1 V`, two bytes a pixel.
+    Yuyv,
+    /// Planar 4:2:0: a plane of Y, then one of interleaved `U V` at half width and height, of the same stride.
+    Nv12,
+    /// Planar 4:2:0: a plane of Y, then U, then V, both at half width, half height and half the stride (I420).
+    Yu12,
+    /// Packed `R G B`, three bytes a pixel.
+    Rgb,
+    /// Luma alone, one byte a pixel, full range.
+    Grey,
+}
+
+impl PixelFormat {
+    /// Bytes of one row of `width` pixels without padding: of the luma plane for the planar formats.
+    pub const fn row_bytes(self, width: usize) -> usize {
+        match self {
+            Self::Yuyv => width.div_ceil(2) * 4,
+            Self::Nv12 | Self::Yu12 | Self::Grey => width,
+            Self::Rgb => width * 3,
+        }
+    }
+
+    /// Least bytes of a picture of `width` × `height` pixels whose rows start `stride` bytes apart.
+    ///
+    /// The padding of a plane's last row need not be there when nothing follows it.
+    pub const fn frame_bytes(self, width: usize, height: usize, stride: usize) -> usize {
+        if width == 0 || height == 0 {
+            return 0;
+        }
+        let chroma_rows = height.div_ceil(2);
+        match self {
+            Self::Yuyv | Self::Rgb | Self::Grey => stride * (height - 1) + self.row_bytes(width),
+            Self::Nv12 => stride * height + stride * (chroma_rows - 1) + width.div_ceil(2) * 2,
+            Self::Yu12 => {
+                let chroma_stride = stride / 2;
+                stride * height + chroma_stride * (2 * chroma_rows - 1) + width.div_ceil(2)
+            }
+        }
+    }
+}
+
+/// Why bytes are no picture.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum FrameError {
+    /// Width or height is 0, or larger than [`Frame::MAX_SIDE`].
+    #[error(
+        "a frame of {width}×{height} pixels cannot be used: each side must be 1 to {} pixels",
+        Frame::MAX_SIDE
+    )]
+    Size {
+        /// Pixels.
+        width: usize,
+        /// Pixels.
+        height: usize,
+    },
+    /// Rows overlap: the stride is shorter than a row, or odd where chroma has half of it.
+    #[error("rows {stride} bytes apart cannot hold {width} pixels of {format:?}, which need {least}")]
+    Stride {
+        /// Bytes from one row to the next.
+        stride: usize,
+        /// Pixels.
+        width: usize,
+        /// Layout.
+        format: PixelFormat,
+        /// Bytes that a row needs.
+        least: usize,
+    },
+    /// The picture ends early.
+    #[error("the frame holds {got} of the {expected} bytes it should: the camera cut it short")]
+    Short {
+        /// Bytes at hand.
+        got: usize,
+        /// Bytes needed.
+        expected: usize,
+    },
+}
+
+/// A picture that borrows its pixels from the camera's buffer.
+///
+/// The constructor checks sizes once, so that everything behind it can index without failing.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    width: usize,
+    height: usize,
+    stride: usize,
+    format: PixelFormat,
+    data: &'a [u8],
+    captured_at: Duration,
+}
+
+impl<'a> Frame<'a> {
+    /// Longest side in pixels.  V4L2 and JPEG end at 65,535; products of two sides and a pixel's bytes fit 64 bits.
+    pub const MAX_SIDE: usize = 65_535;
+
+    /// A picture of `width` × `height` pixels in `data`, whose rows start `stride` bytes apart.
+    ///
+    /// `captured_at` is the time since the source was opened, in the source's own clock.  Bytes beyond the picture
+    /// are ignored (drivers pad).
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError`] if a side is 0 or too long, rows overlap, or `data` is too short.
+    pub const fn new(
+        data: &'a [u8],
+        format: PixelFormat,
+        width: usize,
+        height: usize,
+        stride: usize,
+        captured_at: Duration,
+    ) -> Result<Self, FrameError> {
+        if width == 0 || height == 0 || width > Self::MAX_SIDE || height > Self::MAX_SIDE {
+            return Err(FrameError::Size { width, height });
+        }
+        let least = match format {
+            // Half the stride must still hold half a row.
+            PixelFormat::Yu12 | PixelFormat::Nv12 => width.div_ceil(2) * 2,
+            PixelFormat::Yuyv | PixelFormat::Rgb | PixelFormat::Grey => format.row_bytes(width),
+        };
+        let odd = matches!(format, PixelFormat::Yu12) && stride % 2 != 0;
+        if stride < least || stride > u32::MAX as usize || odd {
+            return Err(FrameError::Stride { stride, width, format, least });
+        }
+        let expected = format.frame_bytes(width, height, stride);
+        if data.len() < expected {
+            return Err(FrameError::Short { got: data.len(), expected });
+        }
+        Ok(Self { width, height, stride, format, data, captured_at })
+    }
+
+    /// Pixels in a row, 1 to [`Frame::MAX_SIDE`].
+    pub const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows, 1 to [`Frame::MAX_SIDE`].
+    pub const fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Bytes from the start of a row to that of the next (of luma, for planar formats).
+    pub const fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Layout of the pixels.
+    pub const fn format(&self) -> PixelFormat {
+        self.format
+    }
+
+    /// The pixels: at least [`PixelFormat::frame_bytes`] bytes.
+    pub const fn data(&self) -> &'a [u8] {
+        self.data
+    }
+
+    /// When the picture was taken: time since the source was opened, in the source's own clock.
+    pub const fn captured_at(&self) -> Duration {
+        self.captured_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(
+        format: PixelFormat,
+        size: (usize, usize),
+        stride: usize,
+        bytes: usize,
+    ) -> Result<(), FrameError> {
+        let data = vec![0; bytes];
+        Frame::new(&data, format, size.0, size.1, stride, Duration::ZERO).map(|_| ())
+    }
+
+    #[test]
+    fn exact_sizes_are_accepted_and_one_byte_less_is_not() {
+        for (format, stride, bytes) in [
+            (PixelFormat::Yuyv, 8, 16 + 8),
+            (PixelFormat::Nv12, 4, 12 + 8),
+            (PixelFormat::Yu12, 4, 12 + 8),
+            (PixelFormat::Rgb, 9, 27),
+            (PixelFormat::Grey, 3, 9),
+        ] {
+            assert_eq!(frame(format, (3, 3), stride, bytes), Ok(()), "{format:?}");
+            let short = frame(format, (3, 3), stride, bytes - 1);
+            assert_eq!(short, Err(FrameError::Short { got: bytes - 1, expected: bytes }), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn padding_after_the_last_row_may_be_missing() {
+        assert_eq!(frame(PixelFormat::Rgb, (2, 2), 16, 16 + 6), Ok(()));
+        assert_eq!(frame(PixelFormat::Yuyv, (2, 2), 16, 16 + 4), Ok(()));
+    }
+
+    #[test]
+    fn rows_may_not_overlap() {
+        for (format, stride) in [
+            (PixelFormat::Yuyv, 7),
+            (PixelFormat::Nv12, 3),
+            (PixelFormat::Yu12, 5),
+            (PixelFormat::Rgb, 8),
+            (PixelFormat::Grey, 2),
+        ] {
+            let result = frame(format, (3, 3), stride, 1000);
+            assert!(matches!(result, Err(FrameError::Stride { .. })), "{format:?}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn no_side_is_zero_or_endless() {
+        for size in [(0, 1), (1, 0), (65_536, 1), (1, 65_536)] {
+            let result = frame(PixelFormat::Grey, size, 100_000, 10);
+            assert!(matches!(result, Err(FrameError::Size { .. })), "{size:?}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! maskbell: a friendly mask reminder for an entrance.
+#![deny(missing_docs)]
+
+pub mod camera;
+pub mod frame;
+pub mod geometry;
+pub mod policy;
+pub mod runtime;
+pub mod signal;
+pub mod vision;

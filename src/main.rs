@@ -1,0 +1,3 @@
+//! maskbell: which role this run has.
+
+fn main() {}
