@@ -116,6 +116,8 @@ unsafe impl GlobalAlloc for Allocator {
 #[derive(Debug)]
 pub struct Scratch {
     region: Option<&'static Region>,
+    /// Where this arena's part of the region starts: behind what earlier arenas left for good.
+    start: usize,
 }
 
 impl Scratch {
@@ -124,7 +126,8 @@ impl Scratch {
     /// Call it before the loop.  Once reserved, a region stays with the process: a later `Scratch` uses it again.
     /// If [`MAX_REGIONS`] are in use, or there is no memory, everything goes to the heap and is counted.
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { region: Region::acquire(bytes) }
+        let region = Region::acquire(bytes);
+        Self { region, start: region.map_or(0, |region| region.next.load(Ordering::Relaxed)) }
     }
 
     /// Calls `work`, during which allocations of this thread come out of the region.
@@ -146,12 +149,12 @@ impl Scratch {
 
     /// Bytes of the region; 0 if none could be reserved.
     pub fn capacity(&self) -> usize {
-        self.region.map_or(0, |region| region.capacity.load(Ordering::Relaxed))
+        self.region.map_or(0, |region| region.limit.load(Ordering::Relaxed) - self.start)
     }
 
     /// Most bytes ever in use, for measuring budgets.
     pub fn peak(&self) -> usize {
-        self.region.map_or(0, |region| region.peak.load(Ordering::Relaxed))
+        self.region.map_or(0, |region| region.peak.load(Ordering::Relaxed) - self.start)
     }
 
     /// Blocks that did not fit into the region and came from the heap.
@@ -188,6 +191,8 @@ struct Region {
     /// First byte; null until memory has been reserved, then fixed for good, as `capacity` is.
     start: AtomicPtr<u8>,
     capacity: AtomicUsize,
+    /// Where blocks must end: the capacity, or less if the `Scratch` asked for less.
+    limit: AtomicUsize,
     /// Where the next block may start, as an offset.
     next: AtomicUsize,
     /// Two numbers in one word, so that a free in one thread and the end of a run in another cannot mix them up:
@@ -203,6 +208,7 @@ impl Region {
             taken: AtomicBool::new(false),
             start: AtomicPtr::new(ptr::null_mut()),
             capacity: AtomicUsize::new(0),
+            limit: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             state: AtomicU64::new(0),
             peak: AtomicUsize::new(0),
@@ -220,8 +226,10 @@ impl Region {
                 region.reserve(bytes);
             }
             let (kept, _) = unpack(region.state.load(Ordering::Relaxed));
-            if region.capacity.load(Ordering::Relaxed) >= bytes.saturating_add(kept).max(1) {
-                region.peak.store(0, Ordering::Relaxed);
+            let limit = bytes.saturating_add(kept);
+            if region.capacity.load(Ordering::Relaxed) >= limit.max(1) {
+                region.limit.store(limit, Ordering::Relaxed);
+                region.peak.store(kept, Ordering::Relaxed);
                 region.overflows.store(0, Ordering::Relaxed);
                 return Some(region);
             }
@@ -271,7 +279,7 @@ impl Region {
         let free = start.addr() + self.next.load(Ordering::Relaxed);
         let offset = free.checked_next_multiple_of(layout.align())? - start.addr();
         let end = offset.checked_add(layout.size())?;
-        if end > self.capacity.load(Ordering::Relaxed) {
+        if end > self.limit.load(Ordering::Relaxed) {
             self.overflows.fetch_add(1, Ordering::Relaxed);
             return None;
         }
@@ -306,7 +314,7 @@ impl Region {
         let offset = self.offset(block);
         let (kept, _) = unpack(self.state.load(Ordering::Relaxed));
         let newest = offset >= kept && offset + size == self.next.load(Ordering::Relaxed);
-        if newest && self.is_active() && new_size <= self.capacity.load(Ordering::Relaxed) - offset {
+        if newest && self.is_active() && new_size <= self.limit.load(Ordering::Relaxed) - offset {
             self.set_next(offset + new_size);
             return true;
         }
@@ -370,7 +378,7 @@ mod tests {
                 (of, Region::of(second.as_ptr().cast_mut().cast()).is_some())
             });
             assert_eq!(inside, (true, true));
-            assert_eq!(region.next.load(Ordering::Relaxed), 0);
+            assert_eq!(region.next.load(Ordering::Relaxed), scratch.start);
         }
         assert_eq!(scratch.overflows(), 0);
         assert!((700..710).contains(&scratch.peak()), "{}", scratch.peak());

@@ -4,6 +4,9 @@
 //! broken data, another one in its place) is a state that the source reports and recovers from on its own; only the
 //! end of a recording ends the loop.
 
+pub mod jpeg;
+mod markers;
+
 use std::fmt;
 use std::time::Duration;
 
