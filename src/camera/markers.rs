@@ -30,8 +30,8 @@ pub(crate) struct Header {
     pub(crate) has_huffman_tables: bool,
     /// It is the first of several pictures that make up one photograph (CIPA DC-007, multi-picture format).
     pub(crate) is_multi_picture: bool,
-    /// It holds picture data.
-    pub(crate) has_scan: bool,
+    /// Picture data has begun.
+    has_scan: bool,
 }
 
 /// What lies at the start of some bytes.
@@ -54,20 +54,28 @@ pub(crate) fn walk(data: &[u8]) -> Walk {
         return Walk::Broken { resume: 1 };
     }
     let mut header = Header::default();
-    let mut position = 2;
+    let mut place = Place { position: 2, resume: 2 };
     loop {
-        match step(data, position, &mut header) {
-            ControlFlow::Continue(next) => position = next,
+        match step(data, place, &mut header) {
+            ControlFlow::Continue(next) => place = next,
             ControlFlow::Break(end) => return end,
         }
     }
 }
 
-/// Reads the marker at `position`, and the segment and the picture data that belong to it.
-fn step(data: &[u8], position: usize, header: &mut Header) -> ControlFlow<Walk, usize> {
-    let resume = position;
-    let unfinished = ControlFlow::Break(Walk::Unfinished { resume });
+/// Where a marker should be.
+#[derive(Clone, Copy)]
+struct Place {
+    position: usize,
+    /// Where to look for another JPEG if there is none: at the segment before, which may have lied about its length.
+    resume: usize,
+}
+
+/// Reads the marker at a place, and the segment and the picture data that belong to it.
+fn step(data: &[u8], place: Place, header: &mut Header) -> ControlFlow<Walk, Place> {
+    let Place { position, resume } = place;
     let broken = ControlFlow::Break(Walk::Broken { resume });
+    let unfinished = ControlFlow::Break(Walk::Unfinished { resume: position });
 
     // Any number of FF may stand before a marker's code.
     let Some(fill) = data[position..].iter().position(|&byte| byte != 0xff) else { return unfinished };
@@ -77,11 +85,14 @@ fn step(data: &[u8], position: usize, header: &mut Header) -> ControlFlow<Walk, 
     let body = position + fill + 1;
     let code = data[body - 1];
     match code {
-        END_OF_IMAGE => {
+        END_OF_IMAGE if header.has_scan => {
             return ControlFlow::Break(Walk::Whole { header: *header, length: body });
         }
-        // A new JPEG before this one's end, a stray restart marker, or no marker at all.
-        0 | 1 | 0xd0..=START_OF_IMAGE => return broken,
+        END_OF_IMAGE => return ControlFlow::Break(Walk::Broken { resume: body }),
+        // A new JPEG before this one's end.
+        START_OF_IMAGE => return ControlFlow::Break(Walk::Broken { resume: position }),
+        // No marker, or a stray restart marker.
+        0 | 1 | 0xd0..=0xd7 => return broken,
         _ => {}
     }
     let Some(length) = data.get(body..body + 2) else { return unfinished };
@@ -96,7 +107,12 @@ fn step(data: &[u8], position: usize, header: &mut Header) -> ControlFlow<Walk, 
         APPLICATION_2 => header.is_multi_picture |= segment.starts_with(b"MPF\0"),
         ARITHMETIC_CODING | RESERVED_FRAME => {}
         0xc0..=0xcf => {
-            let &[precision, h1, h0, w1, w0, components, ..] = segment else { return broken };
+            let &[precision, h1, h0, w1, w0, components, ref parameters @ ..] = segment else {
+                return broken;
+            };
+            if parameters.len() != 3 * usize::from(components) {
+                return broken;
+            }
             header.precision = precision;
             header.height = usize::from(u16::from_be_bytes([h1, h0]));
             header.width = usize::from(u16::from_be_bytes([w1, w0]));
@@ -106,13 +122,13 @@ fn step(data: &[u8], position: usize, header: &mut Header) -> ControlFlow<Walk, 
         START_OF_SCAN => {
             header.has_scan = true;
             return match end_of_scan(data, next) {
-                Some(next) => ControlFlow::Continue(next),
+                Some(next) => ControlFlow::Continue(Place { position: next, resume: next }),
                 None => unfinished,
             };
         }
         _ => {}
     }
-    ControlFlow::Continue(next)
+    ControlFlow::Continue(Place { position: next, resume: position })
 }
 
 /// The first marker behind entropy-coded data: an FF that neither a stuffed 0 nor a restart marker follows.
@@ -138,5 +154,72 @@ pub(crate) fn find_start(data: &[u8], from: usize) -> Result<usize, usize> {
     match rest.windows(4).position(is_start) {
         Some(offset) => Ok(from + offset),
         None => Err(from + rest.len().saturating_sub(3)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JPEG: &[u8] = include_bytes!("samples/restarts-422.jpg");
+
+    /// The JPEG with `segment` right behind its start.
+    fn with_segment(code: u8, segment: &[u8]) -> Vec<u8> {
+        let length = (segment.len() as u16 + 2).to_be_bytes();
+        [&JPEG[..2], &[0xff, code], &length, segment, &JPEG[2..]].concat()
+    }
+
+    #[test]
+    fn the_header_is_read() {
+        let Walk::Whole { header, length } = walk(JPEG) else { panic!() };
+        assert_eq!(length, JPEG.len());
+        assert_eq!((header.width, header.height, header.components), (160, 96, 3));
+        assert_eq!((header.precision, header.process), (8, 0));
+        assert!(header.has_huffman_tables && !header.is_multi_picture);
+    }
+
+    #[test]
+    fn a_thumbnail_is_part_of_its_picture() {
+        let nested = with_segment(0xe1, &[b"Exif\0\0", JPEG].concat());
+        assert!(matches!(walk(&nested), Walk::Whole { length, .. } if length == nested.len()));
+    }
+
+    #[test]
+    fn photographs_of_several_pictures_are_told() {
+        let photograph = with_segment(0xe2, b"MPF\0rest");
+        assert!(matches!(walk(&photograph), Walk::Whole { header, .. } if header.is_multi_picture));
+    }
+
+    #[test]
+    fn fill_bytes_before_a_marker_are_skipped() {
+        let filled =
+            [&JPEG[..2], &[0xff, 0xff], &JPEG[2..JPEG.len() - 2], &[0xff, 0xff, 0xff, 0xd9]].concat();
+        assert!(matches!(walk(&filled), Walk::Whole { length, .. } if length == filled.len()));
+    }
+
+    #[test]
+    fn any_shorter_part_is_unfinished() {
+        for length in 0..JPEG.len() {
+            assert!(matches!(walk(&JPEG[..length]), Walk::Unfinished { resume } if resume <= length));
+        }
+    }
+
+    #[test]
+    fn a_picture_that_another_one_interrupts_is_broken_there() {
+        let cut = JPEG.len() - 100;
+        let interrupted = [&JPEG[..cut], JPEG].concat();
+        assert_eq!(walk(&interrupted), Walk::Broken { resume: cut });
+        assert_eq!(walk(b"text"), Walk::Broken { resume: 1 });
+        assert_eq!(walk(&[0xff, 0xd8, 0xff, 0xd9]), Walk::Broken { resume: 4 });
+        assert_eq!(walk(&[0xff, 0xd8, 0xff, 0xdb, 0, 1]), Walk::Broken { resume: 2 });
+    }
+
+    #[test]
+    fn starts_are_found_behind_junk() {
+        let junk = [b"\xff\xd8\xff\xd8 junk \xff\xd9", JPEG].concat();
+        assert_eq!(find_start(&junk, 0), Ok(junk.len() - JPEG.len()));
+        assert_eq!(find_start(&junk[..14], 0), Err(11));
+        assert_eq!(find_start(b"", 0), Err(0));
+        assert_eq!(find_start(b"ab", 9), Err(9));
     }
 }

@@ -6,6 +6,12 @@
 
 pub mod jpeg;
 mod markers;
+pub mod mjpeg;
+#[cfg(feature = "desk")]
+pub mod pictures;
+mod recording;
+
+pub use recording::{DEFAULT_RATE, OpenError, Pace, open_recording};
 
 use std::fmt;
 use std::time::Duration;
