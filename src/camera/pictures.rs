@@ -168,3 +168,170 @@ impl Source for Pictures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use image::metadata::Orientation;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::camera::open_recording;
+
+    const JPEG: &[u8] = include_bytes!("samples/baseline-420.jpg");
+
+    /// A folder with these files.
+    fn folder(files: &[(&str, &[u8])]) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        folder
+    }
+
+    fn png(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let picture = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 9]));
+        picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).unwrap();
+        bytes
+    }
+
+    /// The sample with an EXIF segment that tells how the camera was held.
+    fn turned(orientation: Orientation) -> Vec<u8> {
+        let tiff = [
+            b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".as_slice(),
+            &[orientation.to_exif()],
+            b"\0\0\0\0\0\0",
+        ]
+        .concat();
+        [&JPEG[..2], &tiff, &JPEG[2..]].concat()
+    }
+
+    /// What a source gives until it ends: widths of frames, and `b`ad ones.
+    fn play(mut source: Box<dyn Source>) -> String {
+        let mut story = Vec::new();
+        loop {
+            match source.next() {
+                Capture::Frame(frame) => story.push(frame.width().to_string()),
+                Capture::Fault { fault, .. } => {
+                    assert_eq!(fault, Fault::BadFrame);
+                    story.push("b".into());
+                }
+                Capture::End => return story.join(" "),
+            }
+            assert!(story.len() < 1000, "the source never ends");
+        }
+    }
+
+    fn open(path: &Path) -> Result<Box<dyn Source>, OpenError> {
+        open_recording(path, Pace::AsFast, 10.0)
+    }
+
+    fn refusal(path: &Path) -> String {
+        let text = open(path).err().unwrap().to_string();
+        assert!(text.contains(&path.display().to_string()), "{text}");
+        text
+    }
+
+    #[test]
+    fn a_folder_is_shown_by_name() {
+        let folder = folder(&[
+            ("b.png", &png(2, 1)),
+            ("a.PNG", &png(1, 1)),
+            ("c.jpg", JPEG),
+            ("d.jpg", b"text"),
+            ("e.png", &png(3, 1)),
+            ("notes.txt", b"text"),
+            (".hidden.png", b""),
+        ]);
+        fs::create_dir(folder.path().join("f.png")).unwrap();
+        assert_eq!(play(open(folder.path()).unwrap()), "1 2 160 b 3");
+    }
+
+    #[test]
+    fn a_folder_without_pictures_is_refused() {
+        assert!(refusal(folder(&[("notes.txt", b"text")]).path()).contains("no pictures"));
+        assert!(refusal(Path::new("/missing")).contains("No such file"));
+    }
+
+    #[test]
+    fn a_file_is_told_by_its_content() {
+        let folder = folder(&[
+            ("picture.jpg", JPEG),
+            ("picture.mjpeg", JPEG),
+            ("png.jpg", &png(5, 5)),
+            ("clip.jpg", &[JPEG, JPEG].concat()),
+            ("clip", &[JPEG, JPEG, &JPEG[..2000]].concat()),
+            ("photograph.jpg", &[&JPEG[..2], b"\xff\xe2\0\x06MPF\0", &JPEG[2..], JPEG].concat()),
+        ]);
+        for (name, story) in [
+            ("picture.jpg", "160"),
+            ("picture.mjpeg", "160"),
+            ("png.jpg", "5"),
+            ("clip.jpg", "160 160"),
+            ("clip", "160 160 b"),
+            ("photograph.jpg", "160"),
+        ] {
+            assert_eq!(play(open(&folder.path().join(name)).unwrap()), story, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_picture_is_refused_in_clear_words() {
+        let mut broken = png(20, 20);
+        broken.truncate(60);
+        let folder = folder(&[
+            ("text.jpg", b"This is a text."),
+            ("empty.png", b""),
+            ("cut.jpg", &JPEG[..JPEG.len() / 2]),
+            ("broken.png", &broken),
+            ("film.mp4", b"\0\0\0\x20ftypisom\0\0"),
+            ("text.mjpeg", b"This is a text."),
+        ]);
+        for (name, reason) in [
+            ("text.jpg", "this is no picture"),
+            ("empty.png", "this is no picture"),
+            ("cut.jpg", "cut short"),
+            ("broken.png", "cannot be decoded"),
+            ("film.mp4", "ffmpeg -i"),
+            ("text.mjpeg", "no whole JPEG picture"),
+        ] {
+            let text = refusal(&folder.path().join(name));
+            assert!(text.contains(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_by_its_header() {
+        // 60,000 × 60,000 pixels of plain PGM, of which nothing is there.
+        let folder = folder(&[("bomb.pgm", b"P5 60000 60000 255\n")]);
+        assert!(refusal(&folder.path().join("bomb.pgm")).contains("too large"));
+    }
+
+    #[test]
+    fn small_and_large_pictures_are_read() {
+        let folder = folder(&[("1.png", &png(1, 1)), ("2.png", &png(8000, 6000))]);
+        assert_eq!(play(open(folder.path()).unwrap()), "1 8000");
+    }
+
+    #[test]
+    fn pictures_are_upright() {
+        let files = [Orientation::NoTransforms, Orientation::Rotate90, Orientation::Rotate180].map(turned);
+        let folder = folder(&[("0.jpg", &files[0]), ("90.jpg", &files[1]), ("180.jpg", &files[2])]);
+        let [upright, quarter, half] =
+            ["0.jpg", "90.jpg", "180.jpg"].map(|name| load_picture(&folder.path().join(name)).unwrap());
+        assert_eq!((quarter.width(), quarter.height()), (96, 160));
+        assert_eq!(quarter.get_pixel(95, 0), upright.get_pixel(0, 0));
+        assert_eq!(half.get_pixel(159, 95), upright.get_pixel(0, 0));
+    }
+
+    #[test]
+    fn one_picture_can_stand_before_the_camera_for_ever() {
+        let folder = folder(&[("1.png", &png(4, 4))]);
+        let mut pictures =
+            Pictures::open(&folder.path().join("1.png"), Pace::AsFast, 10.0).unwrap().repeat(true);
+        for number in 0..100 {
+            let Capture::Frame(frame) = pictures.next() else { panic!() };
+            assert_eq!(frame.captured_at(), Duration::from_millis(100 * number));
+        }
+    }
+}
