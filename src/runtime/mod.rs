@@ -231,3 +231,72 @@ impl std::fmt::Debug for Network {
         f.debug_struct("Network").field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODEL: &[u8] = include_bytes!("../../models/mouth.tflite");
+    const CONTRACT: Contract =
+        Contract { name: "mouth", input: [1, 96, 96, 3], outputs: &[[1, 12, 12, 2], [1, 12, 12, 8]] };
+
+    #[test]
+    fn the_same_input_gives_the_same_output_and_another_another() {
+        let mut network = Network::load(&CONTRACT, MODEL).unwrap();
+        let mut run = |value: fn(usize) -> i8| {
+            for (at, stored) in network.input().iter_mut().enumerate() {
+                *stored = value(at);
+            }
+            network.run().unwrap();
+            (network.output(0).values.to_vec(), network.output(1).values.to_vec())
+        };
+        let (plain, striped) = (run(|_| 0), run(|at| (at / 9 % 200) as i8));
+        assert_eq!((plain.0.len(), plain.1.len()), (12 * 12 * 2, 12 * 12 * 8));
+        assert_ne!(plain, striped);
+        assert_eq!(plain, run(|_| 0));
+    }
+
+    #[test]
+    fn outputs_come_in_the_order_of_the_contract() {
+        let swapped = Contract { outputs: &[[1, 12, 12, 8], [1, 12, 12, 2]], ..CONTRACT };
+        let (one, other) =
+            (Network::load(&CONTRACT, MODEL).unwrap(), Network::load(&swapped, MODEL).unwrap());
+        assert_eq!(one.output(0).values.len(), other.output(1).values.len());
+        assert_eq!(one.output(1).quantization, other.output(0).quantization);
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused() {
+        for bytes in [&[][..], b"no model", &[0; 4096], &MODEL[..100], &MODEL[..MODEL.len() - 20]] {
+            let error = Network::load(&CONTRACT, bytes).unwrap_err();
+            assert!(matches!(error, RuntimeError::Model { model: "mouth", .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_network_that_does_not_fit_is_refused_by_tensor() {
+        for (contract, tensor) in [
+            (Contract { input: [1, 64, 64, 3], ..CONTRACT }, "input"),
+            (Contract { outputs: &[[1, 12, 12, 2]], ..CONTRACT }, "output list"),
+            (Contract { outputs: &[[1, 12, 12, 2], [1, 12, 12, 4]], ..CONTRACT }, "outputs"),
+        ] {
+            let error = Network::load(&contract, MODEL).unwrap_err();
+            match &error {
+                RuntimeError::Tensor { model: "mouth", tensor: wrong, .. } => assert_eq!(wrong, tensor),
+                other => panic!("{other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn quantisation_goes_both_ways() {
+        let quantization = Quantization { scale: 0.5, zero_point: -10 };
+        assert_eq!(quantization.real(-10), 0.0);
+        assert_eq!(quantization.real(10), 10.0);
+        assert_eq!(quantization.at_least(0.1), Some(-9));
+        assert_eq!(quantization.at_least(68.5), Some(127));
+        assert_eq!(quantization.at_least(68.6), None);
+        assert_eq!(quantization.at_least(f32::NEG_INFINITY), Some(-128));
+        assert_eq!(quantization.at_least(f32::NAN), None);
+    }
+}
