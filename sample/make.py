@@ -333,11 +333,7 @@ def entrance() -> Picture:
     for shift in (0, 112):
         paint([(232 + shift, 328), (262 + shift, 172), (276 + shift, 172), (246 + shift, 328)], (255, 255, 255), 0.18)
     # Daylight on the floor, a door mat.
-<<<<<<< HEAD
-    paint([(214, 338), (426, 338), (520, 489), (120, 489)], (232, 232, 226), 0.38, soft=9)
-=======
     paint([(214, 338), (426, 338), (610, 489), (30, 489)], (232, 232, 226), 0.34, soft=14)
->>>>>>> sample
     paint([(222, 346), (418, 346), (442, 372), (198, 372)], (84, 82, 82), soft=0.8)
     # A plant to the right, a picture on the left wall.
     leaves = np.random.default_rng(SEED)
