@@ -8,3 +8,4 @@ pub mod policy;
 pub mod runtime;
 pub mod signal;
 pub mod vision;
+pub mod watch;
