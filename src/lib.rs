@@ -4,6 +4,7 @@
 pub mod camera;
 pub mod frame;
 pub mod geometry;
+pub mod memory;
 pub mod policy;
 pub mod runtime;
 pub mod signal;

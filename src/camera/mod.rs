@@ -4,6 +4,15 @@
 //! broken data, another one in its place) is a state that the source reports and recovers from on its own; only the
 //! end of a recording ends the loop.
 
+pub mod jpeg;
+mod markers;
+pub mod mjpeg;
+#[cfg(feature = "desk")]
+pub mod pictures;
+mod recording;
+
+pub use recording::{DEFAULT_RATE, OpenError, Pace, open_recording};
+
 use std::fmt;
 use std::time::Duration;
 

@@ -1,0 +1,170 @@
+//! Pictures and folders of pictures as a camera, for the desk.
+
+use std::fs;
+use std::io::{self, Cursor};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+
+use crate::camera::jpeg::JpegError;
+use crate::camera::markers::{self, Walk};
+use crate::camera::recording::{OpenError, Pace, Pacer};
+use crate::camera::{Capture, Fault, Source};
+use crate::frame::{Frame, FrameError, PixelFormat};
+
+/// Most pixels of a picture: photographs of 8000 × 6000 and of 61-megapixel cameras pass; what a few bytes can be
+/// blown up to does not.
+pub const MAX_PIXELS: u64 = 64_000_000;
+
+/// Most memory for a picture in its own format, in bytes: [`MAX_PIXELS`] of 4 channels with 16 bits.
+const MAX_DECODED_BYTES: u64 = MAX_PIXELS * 8;
+
+/// Longest picture file, in bytes: [`MAX_PIXELS`] uncompressed, of 3 channels with 16 bits.
+const MAX_FILE_BYTES: u64 = MAX_PIXELS * 6;
+
+/// File name extensions of pictures, for listing a folder.  A file given by itself is told by its content.
+const EXTENSIONS: [&str; 13] =
+    ["bmp", "gif", "jfif", "jpe", "jpeg", "jpg", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp"];
+
+/// Reads a picture file, upright as its EXIF orientation says, without transparency.
+///
+/// # Errors
+///
+/// [`OpenError`] if it cannot be read, is no picture, is broken or cut short, or has more than [`MAX_PIXELS`].
+pub fn load_picture(path: &Path) -> Result<RgbImage, OpenError> {
+    let picture_error = |reason: String| OpenError::Picture { path: path.to_owned(), reason };
+    let length = fs::metadata(path).map_err(OpenError::io(path))?.len();
+    if length > MAX_FILE_BYTES {
+        return Err(picture_error(format!("a file of {length} bytes is too long for a picture")));
+    }
+    let bytes = fs::read(path).map_err(OpenError::io(path))?;
+    let format = image::guess_format(&bytes).map_err(|_| {
+        picture_error("this is no picture (JPEG, PNG, WebP, GIF, BMP, TIFF and PNM can be read)".into())
+    })?;
+    // The decoder would fill what is missing with grey.
+    if format == ImageFormat::Jpeg && matches!(markers::walk(&bytes), Walk::Unfinished { .. }) {
+        return Err(OpenError::Jpeg { path: path.to_owned(), source: JpegError::CutShort });
+    }
+    let cannot_decode =
+        |error: image::ImageError| picture_error(format!("the picture cannot be decoded: {error}"));
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_DECODED_BYTES);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(cannot_decode)?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MAX_PIXELS || decoder.total_bytes() > MAX_DECODED_BYTES {
+        return Err(picture_error(format!(
+            "a picture of {width}×{height} pixels is too large: at most {} million pixels can be read",
+            MAX_PIXELS / 1_000_000
+        )));
+    }
+    let orientation = decoder.orientation().map_err(cannot_decode)?;
+    let picture = DynamicImage::from_decoder(decoder).map_err(cannot_decode)?;
+    let mut upright = DynamicImage::ImageRgb8(picture.into_rgb8());
+    upright.apply_orientation(orientation);
+    Ok(upright.into_rgb8())
+}
+
+/// The picture files of a folder (not of folders in it), sorted by name.
+///
+/// # Errors
+///
+/// [`OpenError`] if the folder cannot be read, or there are none.
+pub fn list_pictures(folder: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let entries = fs::read_dir(folder).map_err(OpenError::io(folder))?;
+    let mut files = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .filter(|path| path.as_ref().map_or(true, |path| is_picture_name(path) && path.is_file()))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(OpenError::io(folder))?;
+    files.sort();
+    if files.is_empty() {
+        let extensions = EXTENSIONS.map(|extension| format!(".{extension}")).join(", ");
+        return Err(OpenError::NoPictures { path: folder.to_owned(), extensions });
+    }
+    Ok(files)
+}
+
+fn is_picture_name(path: &Path) -> bool {
+    let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    let extension = path.extension().unwrap_or_default();
+    !hidden && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// A picture as a frame.
+///
+/// # Errors
+///
+/// [`FrameError::Size`] if a side is longer than [`Frame::MAX_SIDE`].
+pub fn as_frame(picture: &RgbImage, captured_at: Duration) -> Result<Frame<'_>, FrameError> {
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    Frame::new(picture, PixelFormat::Rgb, width, height, width * 3, captured_at)
+}
+
+/// A picture, or the pictures of a folder in the order of their names, playing the camera.
+///
+/// One that cannot be read is logged and is a [`Fault::BadFrame`] at its time.
+#[derive(Debug)]
+pub struct Pictures {
+    files: Vec<PathBuf>,
+    next: usize,
+    /// The picture shown last, and which one it is.
+    shown: Option<(usize, RgbImage)>,
+    pacer: Pacer,
+    repeat: bool,
+}
+
+impl Pictures {
+    /// Opens a picture or a folder that is to be replayed with `rate` pictures a second.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if there is no picture, or the only one cannot be read.
+    pub fn open(path: &Path, pace: Pace, rate: f32) -> Result<Self, OpenError> {
+        let pacer = Pacer::new(pace, rate)?;
+        let (files, shown) = if path.is_dir() {
+            (list_pictures(path)?, None)
+        } else {
+            (vec![path.to_owned()], Some((0, load_picture(path)?)))
+        };
+        Ok(Self { files, next: 0, shown, pacer, repeat: false })
+    }
+
+    /// Whether the pictures start over at their end, for ever.  Their clock goes on.
+    #[must_use]
+    pub fn repeat(mut self, repeat: bool) -> Self {
+        self.repeat = repeat;
+        self
+    }
+
+    fn load(&mut self, index: usize) -> Option<&RgbImage> {
+        if self.shown.as_ref().is_none_or(|&(shown, _)| shown != index) {
+            // The old one goes first: two large ones may not fit.
+            self.shown = None;
+            match load_picture(&self.files[index]) {
+                Ok(picture) => self.shown = Some((index, picture)),
+                Err(error) => log::warn!("{error}"),
+            }
+        }
+        self.shown.as_ref().map(|(_, picture)| picture)
+    }
+}
+
+impl Source for Pictures {
+    fn next(&mut self) -> Capture<'_> {
+        let turn = self.pacer.wait();
+        let mut index = self.next + turn.skip as usize;
+        if self.repeat {
+            index %= self.files.len();
+        } else if index >= self.files.len() {
+            return Capture::End;
+        }
+        self.next = index + 1;
+        match self.load(index).map(|picture| as_frame(picture, turn.at)) {
+            Some(Ok(frame)) => Capture::Frame(frame),
+            Some(Err(_)) | None => Capture::Fault { fault: Fault::BadFrame, at: turn.at },
+        }
+    }
+}
