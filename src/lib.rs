@@ -1,6 +1,7 @@
 //! maskbell: a friendly mask reminder for an entrance.
 #![deny(missing_docs)]
 
+pub mod board;
 pub mod camera;
 pub mod frame;
 pub mod geometry;
