@@ -304,14 +304,14 @@ impl Region {
             let (kept, live) = unpack(state);
             (offset >= kept).then(|| pack(kept, live - 1))
         });
-        if self.is_active() {
-            if let Ok(before) = freed {
-                let (kept, live) = unpack(before);
-                if live == 1 {
-                    self.next.store(kept, Ordering::Relaxed);
-                } else if offset + size == self.next.load(Ordering::Relaxed) {
-                    self.next.store(offset, Ordering::Relaxed);
-                }
+        if let Ok(before) = freed
+            && self.is_active()
+        {
+            let (kept, live) = unpack(before);
+            if live == 1 {
+                self.next.store(kept, Ordering::Relaxed);
+            } else if offset + size == self.next.load(Ordering::Relaxed) {
+                self.next.store(offset, Ordering::Relaxed);
             }
         }
     }
