@@ -11,7 +11,7 @@ use log::{LevelFilter, debug, error, info, warn};
 use simplelog::{ConfigBuilder, WriteLogger};
 
 use crate::board::Board;
-use crate::camera::v4l2::V4l2Camera;
+use crate::camera::v4l2::{Options, V4l2Camera};
 use crate::camera::{self, Source};
 use crate::memory::heap_calls;
 use crate::policy::Times;
@@ -45,7 +45,7 @@ pub fn run() -> ExitCode {
             }
         }
     };
-    watch_camera(&mut watch, &mut V4l2Camera::default(), &signals)
+    watch_camera(&mut watch, &mut V4l2Camera::new(Options::default()), &signals)
 }
 
 fn watch_camera(watch: &mut Watch, camera: &mut dyn Source, signals: &Signals) -> ExitCode {
