@@ -32,6 +32,13 @@ pub struct HeapCalls {
     pub frees: usize,
 }
 
+impl HeapCalls {
+    /// All calls together.
+    pub const fn total(&self) -> usize {
+        self.allocations + self.reallocations + self.frees
+    }
+}
+
 /// Heap calls of all threads since the program started; zeros if [`Allocator`] is not installed.
 pub fn heap_calls() -> HeapCalls {
     HeapCalls {

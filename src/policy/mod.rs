@@ -1,4 +1,28 @@
 //! Verdicts over time become reminders.
+//!
+//! [`Policy::observe`] is told what was seen in each frame and when, and answers with at most one [`Reminder`].  It
+//! is pure: no I/O, no clock of its own, no heap, the same answers for the same history.
+//!
+//! - Faces become tracks ([`tracks`]): a track is one visit of one person, as far as boxes can tell.
+//! - A track collects looks ([`visit`]).  At least 5 of the last 8 must agree, and must have agreed for 0.6 s.
+//! - A visit hears each [`Reminder`] at most once.  The second kind (somebody reminded of the mask wears it under
+//!   the nose, say) needs 8 agreeing looks of 8, so that a face that flickers between the two is told only once.
+//! - A tone is heard by everybody: whoever else is in view and would be told the same has been told.
+//! - Between two reminders lies a pause, whoever comes.  One that is due in the pause waits for its end, and sounds
+//!   if it is still true then.
+//! - A visit ends when the person has not been seen for the re-arm time.  A gap without frames is no different from
+//!   frames without faces: call `observe` with none, or not at all.
+//!
+//! Wherever boxes leave a doubt, whether two visits are one for example, the answer is the silent one.
+
+use std::time::Duration;
+
+use crate::vision::{Face, MAX_FACES};
+pub use tracks::TrackId;
+use tracks::Tracks;
+
+mod tracks;
+mod visit;
 
 /// What a visitor is to be reminded of.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -8,3 +32,104 @@ pub enum Reminder {
     /// Please cover your nose, too.
     Nose,
 }
+
+/// The times that the policy keeps.  Any value is safe; the defaults are meant for a door.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Times {
+    /// How long looks must have agreed before a reminder.  0.6 s: long enough for a hand that passes before the
+    /// mouth or a mask being adjusted, short enough that the visitor has not yet walked by.
+    pub agreement: Duration,
+    /// How long a person must be out of sight before the next look at a face there is a new visit, at least
+    /// [`Times::SHORT_MISS`].  4 s: somebody who turns round or is hidden by others is back by then.
+    pub rearm: Duration,
+    /// Least time from one reminder to the next, whoever comes.  5 s: a group at the door hears a tone, not an alarm.
+    pub pause: Duration,
+}
+
+impl Times {
+    /// A face missed for no longer than this keeps its looks: a blurred frame, a turned head.  After a longer miss it
+    /// still is the same visit, but its looks are counted anew.
+    pub const SHORT_MISS: Duration = Duration::from_secs(1);
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            agreement: Duration::from_millis(600),
+            rearm: Duration::from_secs(4),
+            pause: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Decides when to remind, and of what.
+#[derive(Debug)]
+pub struct Policy {
+    times: Times,
+    tracks: Tracks,
+    clock: Clock,
+    /// When the last reminder was given.
+    reminded: Option<Duration>,
+}
+
+impl Policy {
+    /// A policy that has seen nobody yet.
+    pub const fn new(times: Times) -> Self {
+        Self { times, tracks: Tracks::new(), clock: Clock::new(), reminded: None }
+    }
+
+    /// Takes note of the `faces` of a frame captured at `now`, and says whether to remind somebody.
+    ///
+    /// `now` counts from any fixed moment; a clock that jumps back is taken to have stood still.  Works at 3 to 60
+    /// frames a second and is silent below about 1.  Boxes that are empty or not finite are left out, as are faces
+    /// beyond the first [`MAX_FACES`].
+    pub fn observe(&mut self, now: Duration, faces: &[Face]) -> Option<Reminder> {
+        let now = self.clock.steady(now);
+        let faces = &faces[..faces.len().min(MAX_FACES)];
+        self.tracks.forget(now, self.times.rearm.max(Times::SHORT_MISS));
+        self.tracks.follow(now, faces);
+        if self.reminded.is_some_and(|then| now - then < self.times.pause) {
+            return None;
+        }
+        let reminder = self.tracks.in_view().find_map(|visit| visit.due(now, self.times.agreement))?;
+        self.tracks.in_view().for_each(|visit| visit.hear(now, reminder));
+        self.reminded = Some(now);
+        Some(reminder)
+    }
+
+    /// The tracks of the faces last observed, in the order of the faces; `None` for a face that could not be used.
+    pub fn tracks(&self) -> &[Option<TrackId>] {
+        self.tracks.ids()
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::new(Times::default())
+    }
+}
+
+/// Makes time that never goes back out of time that might.
+///
+/// A source may be replaced and start again at 0; were that taken at its word, a pause could last for hours.
+#[derive(Debug)]
+struct Clock {
+    last: Option<Duration>,
+    steady: Duration,
+}
+
+impl Clock {
+    const fn new() -> Self {
+        Self { last: None, steady: Duration::ZERO }
+    }
+
+    fn steady(&mut self, now: Duration) -> Duration {
+        let step = now.saturating_sub(self.last.unwrap_or(now));
+        self.last = Some(now);
+        self.steady = self.steady.saturating_add(step);
+        self.steady
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,177 @@
-//! (to come)
+//! Reminders and the device's state, to be heard and seen.
+//!
+//! On a Pi a passive piezo on a PWM pin and an LED; on a PC a log line and the terminal bell.  [`Signals`] is all that
+//! the main loop sees of it: its calls only leave a note in a few atomics and wake the thread that plays, so they
+//! never wait and never allocate, and tones keep their timing whatever a frame costs.
+//!
+//! Data flows from [`rtttl`] (text) to [`melody`] (notes) to [`player`] (what sounds and lights when), and from there
+//! through embedded-hal's traits to [`buzzer`] and [`led`]; `board` has the pins.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle, Thread};
+
+use crate::board::{self, Board};
+use crate::policy::Reminder;
+use buzzer::Buzzer;
+use led::Led;
+pub use melody::Melodies;
+use player::{Notes, Tone};
+
+pub mod buzzer;
+pub mod led;
+pub mod melody;
+pub mod player;
+pub mod rtttl;
+pub mod terminal;
+
+/// A fault that the LED shows, as 1 long and so many short blinks.
+///
+/// (The Pi's firmware blinks 0 long, or 2 to 4 long: these are different on purpose.)
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[repr(u8)]
+pub enum Fault {
+    /// No camera is there.  Over with the next frame.
+    NoCamera = 1,
+    /// The camera gives no frames.  Over with the next frame.
+    NoFrames = 2,
+    /// There is no PWM to drive the buzzer with.
+    NoBuzzer = 3,
+    /// A model does not load.
+    NoModel = 4,
+    /// The configuration has a mistake; defaults are used.
+    BadConfig = 5,
+}
+
+impl Fault {
+    /// Short blinks after the long one.
+    pub const fn short_blinks(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Pins, melodies and loudness.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What sounds when.
+    pub melodies: Melodies,
+    /// GPIO of the piezo (BCM numbering): 12, 13, 18 or 19, the pins with hardware PWM.
+    pub buzzer_pin: u8,
+    /// Share of each period that the piezo is driven, in percent: 1 (soft) to 50 (loudest).
+    pub duty: u8,
+    /// GPIO of the LED (BCM numbering), 0 to 27.
+    pub led_pin: u8,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { melodies: Melodies::default(), buzzer_pin: 18, duty: buzzer::LOUDEST, led_pin: 17 }
+    }
+}
+
+/// Where reminders and states go.  Dropping it ends the tone and puts the LED out.
+#[derive(Debug)]
+pub struct Signals {
+    notes: Arc<Notes>,
+    output: Output,
+}
+
+#[derive(Debug)]
+enum Output {
+    Pins { player: Thread, handle: Option<JoinHandle<()>> },
+    Terminal,
+}
+
+impl Signals {
+    /// Takes the pins that `board` has and starts the thread that plays.  The LED blinks fast from now on.
+    ///
+    /// Call it once, before the loop: it allocates, and taking the PWM pin may take a second.  Nothing that is missing
+    /// stops it: without a buzzer the fault is logged and shown by the LED, without an LED it is logged.  A board that
+    /// is no Raspberry Pi gets the terminal instead.
+    pub fn start(board: &Board, settings: &Settings) -> Self {
+        if !board.is_raspberry_pi() {
+            log::info!("{board}: reminders go to the terminal");
+            return Self { notes: Arc::default(), output: Output::Terminal };
+        }
+        let buzzer = board::pwm::open(board, settings.buzzer_pin)
+            .inspect_err(|error| log::error!("no buzzer: {error}"))
+            .ok()
+            .map(|pwm| Buzzer::new(pwm, settings.duty));
+        let led = board::led_pin(settings.led_pin)
+            .inspect_err(|error| log::error!("no LED: {error}"))
+            .ok()
+            .map(Led::new);
+        Self::with_pins(buzzer, led, settings.melodies.clone())
+    }
+
+    /// Starts the thread that plays on these pins, whatever they are.
+    pub fn with_pins<P, L>(buzzer: Option<Buzzer<P>>, led: Option<Led<L>>, melodies: Melodies) -> Self
+    where
+        P: buzzer::Pwm + Send + 'static,
+        L: embedded_hal::digital::OutputPin + Send + 'static,
+    {
+        let notes = Arc::<Notes>::default();
+        if buzzer.is_none() {
+            notes.fault(Fault::NoBuzzer);
+        }
+        let shared = Arc::clone(&notes);
+        let spawned = thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || player::play(&shared, buzzer, led, melodies));
+        match spawned {
+            Ok(handle) => {
+                let player = handle.thread().clone();
+                Self { notes, output: Output::Pins { player, handle: Some(handle) } }
+            }
+            Err(error) => {
+                log::error!("no thread for buzzer and LED: {error}; reminders go to the terminal");
+                Self { notes, output: Output::Terminal }
+            }
+        }
+    }
+
+    /// Sounds a reminder.  One that is already sounding or waiting is not repeated; others wait for its end.
+    pub fn remind(&self, reminder: Reminder) {
+        match &self.output {
+            Output::Terminal => terminal::remind(reminder),
+            Output::Pins { player, .. } => {
+                self.notes.request(Tone::from(reminder));
+                player.unpark();
+            }
+        }
+    }
+
+    /// A frame has been processed: the LED goes on beating, and a fault of the camera is over.
+    ///
+    /// The first one ends the start: three blinks and a chirp.
+    pub fn frame_done(&self) {
+        let first = self.notes.frame_done();
+        if let Output::Pins { player, .. } = &self.output {
+            if first {
+                self.notes.request(Tone::Ready);
+            }
+            player.unpark();
+        }
+    }
+
+    /// Something is wrong: the LED shows it.  To be called again as often as the fault is met again.
+    pub fn fault(&self, fault: Fault) {
+        self.notes.fault(fault);
+        if let Output::Pins { player, .. } = &self.output {
+            player.unpark();
+        }
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        if let Output::Pins { player, handle } = &mut self.output {
+            self.notes.stop();
+            player.unpark();
+            // A player that panicked has nothing left to tidy up.
+            let _ = handle.take().map(JoinHandle::join);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! What sounds and lights when.
+//!
+//! [`Player`] is pure: told the time and what was noted since, it says what is to be heard and lit, and until when
+//! that holds.  Melodies run by absolute deadlines from their first note on: a player that is late for one note is in
+//! time for the next.  [`play`] is the thread around it.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use embedded_hal::digital::OutputPin;
+
+use super::Fault;
+use super::buzzer::{Buzzer, Pwm};
+use super::led::{Led, Pattern};
+use super::melody::Melodies;
+use crate::policy::Reminder;
+
+/// Silence after a melody before the next may start, so that they are heard as two.
+const GAP: Duration = Duration::from_millis(300);
+
+/// A melody with a meaning.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[repr(u8)]
+pub enum Tone {
+    /// Ready to watch.
+    Ready = 1,
+    /// Please put on a mask.
+    Mask = 2,
+    /// Please cover your nose, too.
+    Nose = 4,
+}
+
+impl From<Reminder> for Tone {
+    fn from(reminder: Reminder) -> Self {
+        match reminder {
+            Reminder::Mask => Self::Mask,
+            Reminder::Nose => Self::Nose,
+        }
+    }
+}
+
+/// Tones that wait: each at most once, the first to sound first.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tones(u8);
+
+impl Tones {
+    fn pop(&mut self) -> Option<Tone> {
+        let first =
+            [Tone::Ready, Tone::Mask, Tone::Nose].into_iter().find(|&tone| self.0 & tone as u8 != 0)?;
+        self.remove(first);
+        Some(first)
+    }
+
+    const fn remove(&mut self, tone: Tone) {
+        self.0 &= !(tone as u8);
+    }
+}
+
+/// Notes that the main loop leaves for the player: a few atomics, each with a meaning of its own.
+///
+/// Leaving one never waits and never allocates.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// Bits of [`Tone`].
+    tones: AtomicU8,
+    /// Frames processed so far; starts again at 1 after 2³².
+    frames: AtomicU32,
+    /// What is wrong with the camera: 0 or a [`Fault`].
+    camera: AtomicU8,
+    /// Bits `1 << fault` of the faults that last.
+    lasting: AtomicU8,
+    stop: AtomicBool,
+}
+
+/// What a player is told: [`Notes`], read.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    tones: u8,
+    frames: u32,
+    camera: Option<Fault>,
+    model: bool,
+    buzzer: bool,
+    config: bool,
+}
+
+impl Notes {
+    /// Asks for a tone.
+    pub fn request(&self, tone: Tone) {
+        self.tones.fetch_or(tone as u8, Ordering::Relaxed);
+    }
+
+    /// Counts a frame, which shows that the camera works; whether it was the first.
+    pub fn frame_done(&self) -> bool {
+        let before = self.frames.load(Ordering::Relaxed);
+        // One loop counts; no other adds in between.
+        self.frames.store(before.checked_add(1).unwrap_or(1), Ordering::Relaxed);
+        self.camera.store(0, Ordering::Relaxed);
+        before == 0
+    }
+
+    /// Notes what is wrong.
+    pub fn fault(&self, fault: Fault) {
+        match fault {
+            Fault::NoCamera | Fault::NoFrames => self.camera.store(fault as u8, Ordering::Relaxed),
+            Fault::NoBuzzer | Fault::NoModel | Fault::BadConfig => {
+                self.lasting.fetch_or(1 << fault as u8, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Ends [`play`].
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a fault is noted.
+    pub fn has(&self, fault: Fault) -> bool {
+        match fault {
+            Fault::NoCamera | Fault::NoFrames => self.camera.load(Ordering::Relaxed) == fault as u8,
+            Fault::NoBuzzer | Fault::NoModel | Fault::BadConfig => {
+                self.lasting.load(Ordering::Relaxed) & 1 << fault as u8 != 0
+            }
+        }
+    }
+
+    fn take(&self) -> Told {
+        Told {
+            tones: self.tones.swap(0, Ordering::Relaxed),
+            frames: self.frames.load(Ordering::Relaxed),
+            camera: [Fault::NoCamera, Fault::NoFrames].into_iter().find(|&fault| self.has(fault)),
+            model: self.has(Fault::NoModel),
+            buzzer: self.has(Fault::NoBuzzer),
+            config: self.has(Fault::BadConfig),
+        }
+    }
+}
+
+/// What is to be heard and lit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Scene {
+    /// Hz.
+    pitch: Option<f32>,
+    lit: bool,
+    /// When to ask again at the latest; `None`: not before something is noted.
+    until: Option<Duration>,
+}
+
+/// Plays melodies and patterns over time.
+#[derive(Debug)]
+struct Player {
+    melodies: Melodies,
+    waiting: Tones,
+    /// The melody that sounds, and since when.
+    tone: Option<(Tone, Duration)>,
+    /// The LED's cycle, and since when.
+    cycle: Option<(Pattern, Duration)>,
+    /// The three blinks have begun.
+    greeted: bool,
+    /// The frame that started the last beat.
+    beat: u32,
+}
+
+impl Player {
+    const fn new(melodies: Melodies) -> Self {
+        Self { melodies, waiting: Tones(0), tone: None, cycle: None, greeted: false, beat: 0 }
+    }
+
+    /// What is to be heard and lit at `now`, time since any fixed moment.
+    fn advance(&mut self, now: Duration, told: Told) -> Scene {
+        let (pitch, tone_until) = self.hear(now, told).unzip();
+        let (lit, light_until) = self.light(now, told).unzip();
+        let until = [tone_until, light_until].into_iter().flatten().min();
+        Scene { pitch: pitch.flatten(), lit: lit.unwrap_or(false), until }
+    }
+
+    /// The pitch and until when; `None`: silence until something is noted.
+    fn hear(&mut self, now: Duration, told: Told) -> Option<(Option<f32>, Duration)> {
+        self.waiting.0 |= told.tones;
+        if let Some((tone, since)) = self.tone {
+            let melody = self.melodies.of(tone);
+            let notes = melody.notes().iter().map(|note| (note.pitch, note.duration));
+            let elapsed = now.saturating_sub(since);
+            if elapsed < melody.duration() {
+                // It is being said already.
+                self.waiting.remove(tone);
+            }
+            if let Some((pitch, end)) = phase(notes.chain([(None, GAP)]), elapsed) {
+                return Some((pitch, since + end));
+            }
+            self.tone = None;
+        }
+        self.tone = Some((self.waiting.pop()?, now));
+        self.hear(now, Told { tones: 0, ..told })
+    }
+
+    /// Lit or dark, and until when; `None`: dark until something is noted.
+    fn light(&mut self, now: Duration, told: Told) -> Option<(bool, Duration)> {
+        if let Some((pattern, since)) = self.cycle {
+            let phases = pattern.phases();
+            let turns = [true, false].into_iter().cycle().zip(phases);
+            if let Some((lit, end)) = phase(turns, now.saturating_sub(since)) {
+                return Some((lit, since + end));
+            }
+            self.cycle = None;
+        }
+        self.cycle = Some((self.next_cycle(told)?, now));
+        self.light(now, told)
+    }
+
+    /// The pattern that follows when a cycle is over.
+    ///
+    /// Once frames flow, each cycle is started by one: when they stop, so does the LED.
+    fn next_cycle(&mut self, told: Told) -> Option<Pattern> {
+        if let Some(fault) = told.camera {
+            Some(Pattern::Code(fault))
+        } else if told.model {
+            Some(Pattern::Code(Fault::NoModel))
+        } else if told.frames == 0 {
+            Some(Pattern::FastBlink)
+        } else if !self.greeted {
+            self.greeted = true;
+            Some(Pattern::ThreeBlinks)
+        } else if told.frames == self.beat {
+            None
+        } else {
+            self.beat = told.frames;
+            Some(match told {
+                Told { buzzer: true, .. } => Pattern::Code(Fault::NoBuzzer),
+                Told { config: true, .. } => Pattern::Code(Fault::BadConfig),
+                _ => Pattern::Beat,
+            })
+        }
+    }
+}
+
+/// Which of `phases`, each with its duration, holds after `elapsed`, and when it ends, both from the first one's start.
+fn phase<T>(phases: impl Iterator<Item = (T, Duration)>, elapsed: Duration) -> Option<(T, Duration)> {
+    let mut end = Duration::ZERO;
+    phases
+        .map(|(value, duration)| {
+            end += duration;
+            (value, end)
+        })
+        .find(|&(_, end)| elapsed < end)
+}
+
+/// Plays what `notes` ask for until they say to stop.  To be woken with [`thread::Thread::unpark`].
+///
+/// A buzzer or a LED that fails is given up with one line in the log; a buzzer's fault is noted, for the LED.
+pub(super) fn play<P: Pwm, L: OutputPin>(
+    notes: &Notes,
+    mut buzzer: Option<Buzzer<P>>,
+    mut led: Option<Led<L>>,
+    melodies: Melodies,
+) {
+    let mut player = Player::new(melodies);
+    let mut last = Scene { pitch: None, lit: false, until: None };
+    let epoch = Instant::now();
+    loop {
+        let stop = notes.stop.load(Ordering::Relaxed);
+        let scene = if stop {
+            Scene { pitch: None, lit: false, until: None }
+        } else {
+            player.advance(epoch.elapsed(), notes.take())
+        };
+        if scene.pitch != last.pitch
+            && let Some(Err(error)) = buzzer.as_mut().map(|buzzer| buzzer.sound(scene.pitch))
+        {
+            log::error!("the buzzer is given up: {error}");
+            buzzer = None;
+            notes.fault(Fault::NoBuzzer);
+        }
+        if scene.lit != last.lit
+            && let Some(Err(error)) = led.as_mut().map(|led| led.set(scene.lit))
+        {
+            log::error!("the LED is given up: {error:?}");
+            led = None;
+        }
+        if stop {
+            return;
+        }
+        last = scene;
+        match scene.until {
+            Some(until) => thread::park_timeout(until.saturating_sub(epoch.elapsed())),
+            None => thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

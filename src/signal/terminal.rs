@@ -1,0 +1,27 @@
+//! In place of the buzzer on a PC: a log line and the terminal's bell.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::policy::Reminder;
+
+/// The control character that makes a terminal ring (ASCII BEL).
+const BELL: &[u8] = b"\x07";
+
+/// Says a reminder.  The bell rings only where standard output is a terminal: a file or a pipe gets no control
+/// characters.
+pub fn remind(reminder: Reminder) {
+    log::info!("{}", text(reminder));
+    let mut stdout = io::stdout().lock();
+    if stdout.is_terminal() {
+        // No bell is no reason to stop watching.
+        let _ = stdout.write_all(BELL).and_then(|()| stdout.flush());
+    }
+}
+
+/// A reminder in words.
+pub const fn text(reminder: Reminder) -> &'static str {
+    match reminder {
+        Reminder::Mask => "reminder: please put on a mask",
+        Reminder::Nose => "reminder: please cover your nose, too",
+    }
+}

@@ -1,0 +1,221 @@
+//! Where the faces are: the first network, box decoding and non-maximum suppression.
+//!
+//! The network is anchor-free, of [YuNet](https://doi.org/10.1007/s11633-023-1423-y)'s kind: at strides of 8, 16 and
+//! 32 pixels each cell has one score (a logit) and one box, coded relative to the cell.
+
+use heapless::Vec;
+
+use super::resample::{View, resample};
+use super::{MAX_FACES, logit, sigmoid};
+use crate::frame::Frame;
+use crate::geometry::Rect;
+use crate::runtime::{Contract, Network, RuntimeError, Tensor};
+
+/// The bytes of the face model.
+const MODEL: &[u8] = include_bytes!("../../models/face.tflite");
+
+/// Input of the face model in pixels; 4:3 as most cameras see.
+const WIDTH: usize = 320;
+/// See [`WIDTH`].
+const HEIGHT: usize = 240;
+
+/// Input pixels between neighbouring cells of each output, in the order of [`CONTRACT`].
+const STRIDES: [usize; 3] = [8, 16, 32];
+
+/// Score and box of each stride, by turns.
+static CONTRACT: Contract = Contract {
+    name: "face",
+    input: [1, HEIGHT, WIDTH, 3],
+    outputs: &[
+        cells(STRIDES[0], 1),
+        cells(STRIDES[0], 4),
+        cells(STRIDES[1], 1),
+        cells(STRIDES[1], 4),
+        cells(STRIDES[2], 1),
+        cells(STRIDES[2], 4),
+    ],
+};
+
+const fn cells(stride: usize, channels: usize) -> [usize; 4] {
+    [1, HEIGHT.div_ceil(stride), WIDTH.div_ceil(stride), channels]
+}
+
+/// Most boxes kept before suppression: a face answers in up to about nine cells of each of two strides.
+const MAX_CANDIDATES: usize = MAX_FACES * 18;
+
+/// Boxes that overlap a better one by more than this (intersection over union) are the same face.
+///
+/// 0.45 is YuNet's own; two people side by side in a crowd overlap less.
+const SAME_FACE: f32 = 0.45;
+
+/// A box with a score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Candidate {
+    /// In pixels of the frame.
+    pub(super) bounds: Rect,
+    /// How sure the network is, 0 to 1.
+    pub(super) score: f32,
+}
+
+/// Candidates, best first.
+pub(super) type Found = Vec<Candidate, MAX_FACES>;
+
+/// Finds faces in frames.
+#[derive(Debug)]
+pub(super) struct FaceFinder {
+    network: Network,
+    threshold: f32,
+    candidates: Vec<Candidate, MAX_CANDIDATES>,
+}
+
+impl FaceFinder {
+    /// Loads the network; faces below `threshold` (a score, 0 to 1) are not reported.
+    pub(super) fn new(threshold: f32) -> Result<Self, RuntimeError> {
+        Ok(Self { network: Network::load(&CONTRACT, MODEL)?, threshold, candidates: Vec::new() })
+    }
+
+    /// The faces of `frame`, best first.
+    pub(super) fn find(&mut self, frame: &Frame) -> Result<Found, RuntimeError> {
+        let view = View::whole(frame, WIDTH, HEIGHT);
+        resample::<WIDTH, HEIGHT>(frame, view, self.network.input());
+        self.network.run()?;
+        self.candidates.clear();
+        for (at, stride) in STRIDES.into_iter().enumerate() {
+            let (scores, boxes) = (self.network.output(2 * at), self.network.output(2 * at + 1));
+            decode(scores, boxes, stride, self.threshold, &mut self.candidates);
+        }
+        let mut found = suppress(&mut self.candidates);
+        for candidate in &mut found {
+            candidate.bounds = to_frame(candidate.bounds, view);
+        }
+        Ok(found)
+    }
+}
+
+/// Boxes of the cells of one stride whose score reaches `threshold`, in input pixels.
+///
+/// As YuNet codes them: the centre as an offset from the cell's corner in strides, width and height as the logarithm
+/// of their size in strides.
+fn decode<const N: usize>(
+    scores: Tensor,
+    boxes: Tensor,
+    stride: usize,
+    threshold: f32,
+    candidates: &mut Vec<Candidate, N>,
+) {
+    let Some(least) = scores.quantization.at_least(logit(threshold)) else {
+        return;
+    };
+    let columns = WIDTH.div_ceil(stride);
+    let stride = stride as f32;
+    for (at, (&score, code)) in scores.values.iter().zip(boxes.values.chunks_exact(4)).enumerate() {
+        if score < least {
+            continue;
+        }
+        let [x, y, width, height] = std::array::from_fn(|part| boxes.quantization.real(code[part]));
+        let bounds = Rect::centred(
+            ((at % columns) as f32 + x) * stride,
+            ((at / columns) as f32 + y) * stride,
+            width.exp() * stride,
+            height.exp() * stride,
+        );
+        keep(Candidate { bounds, score: sigmoid(scores.quantization.real(score)) }, candidates);
+    }
+}
+
+/// Adds a candidate; when there is no room, the worst goes.
+fn keep<const N: usize>(candidate: Candidate, candidates: &mut Vec<Candidate, N>) {
+    if let Err(candidate) = candidates.push(candidate)
+        && let Some(worst) = candidates.iter_mut().min_by(|a, b| a.score.total_cmp(&b.score))
+        && worst.score < candidate.score
+    {
+        *worst = candidate;
+    }
+}
+
+/// Greedy non-maximum suppression: the best box stays, boxes that show the same face go, and so on.
+fn suppress<const N: usize>(candidates: &mut Vec<Candidate, N>) -> Found {
+    candidates.sort_unstable_by(|a, b| b.score.total_cmp(&a.score));
+    let mut found = Found::new();
+    for candidate in candidates {
+        let same = |better: &Candidate| better.bounds.overlap(&candidate.bounds) > SAME_FACE;
+        if !found.iter().any(same) && found.push(*candidate).is_err() {
+            break;
+        }
+    }
+    found
+}
+
+/// From input pixels to frame pixels.
+fn to_frame(bounds: Rect, view: View) -> Rect {
+    Rect::new(
+        view.left + bounds.left * view.scale,
+        view.top + bounds.top * view.scale,
+        view.left + bounds.right * view.scale,
+        view.top + bounds.bottom * view.scale,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::Quantization;
+
+    const LOGITS: Quantization = Quantization { scale: 0.1, zero_point: 0 };
+
+    fn candidate(left: f32, score: f32) -> Candidate {
+        Candidate { bounds: Rect::new(left, 0.0, left + 10.0, 10.0), score }
+    }
+
+    #[test]
+    fn a_cell_becomes_its_box() {
+        let columns = WIDTH / 32;
+        let mut scores = vec![-128; 8 * columns];
+        let mut boxes = vec![0; scores.len() * 4];
+        let cell = 2 * columns + 3;
+        scores[cell] = 20;
+        boxes[cell * 4..][..4].copy_from_slice(&[5, 10, 0, 7]);
+        let mut found = Vec::<_, 4>::new();
+        let tensor = |values| Tensor { values, quantization: LOGITS };
+        decode(tensor(&scores), tensor(&boxes), 32, 0.5, &mut found);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].bounds.centre(), (3.5 * 32.0, 3.0 * 32.0));
+        assert!((found[0].bounds.width() - 32.0).abs() < 1e-3);
+        assert!((found[0].bounds.height() - 32.0 * 0.7f32.exp()).abs() < 1e-3);
+        assert!((found[0].score - 1.0 / (1.0 + (-2.0f32).exp())).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_threshold_is_inclusive_and_may_be_out_of_reach() {
+        let tensor = |values| Tensor { values, quantization: LOGITS };
+        for (threshold, expected) in [(0.5, 2), (0.501, 1), (0.999_999_9, 0), (1.0, 0), (0.0, 3)] {
+            let mut found = Vec::<_, 4>::new();
+            decode(tensor(&[0, 1, -1]), tensor(&[0; 12]), 8, threshold, &mut found);
+            assert_eq!(found.len(), expected, "{threshold}");
+        }
+    }
+
+    #[test]
+    fn the_best_of_overlapping_boxes_stays() {
+        let mut all = Vec::<_, 4>::from_slice(&[
+            candidate(1.0, 0.7),
+            candidate(0.0, 0.9),
+            candidate(20.0, 0.6),
+            candidate(6.0, 0.8),
+        ])
+        .unwrap();
+        let scores: std::vec::Vec<_> = suppress(&mut all).iter().map(|found| found.score).collect();
+        assert_eq!(scores, [0.9, 0.8, 0.6]);
+    }
+
+    #[test]
+    fn a_full_list_keeps_the_best() {
+        let mut all = Vec::<_, 2>::new();
+        for score in [0.5, 0.9, 0.4, 0.7, 0.6] {
+            keep(candidate(0.0, score), &mut all);
+        }
+        let mut scores = [all[0].score, all[1].score];
+        scores.sort_by(f32::total_cmp);
+        assert_eq!(scores, [0.7, 0.9]);
+    }
+}

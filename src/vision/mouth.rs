@@ -1,0 +1,103 @@
+//! Is there a mouth, is there a nose: the second network.
+//!
+//! A grid in the manner of tiny YOLO over a square crop around a face: each cell has, for a mouth and for a nose, a
+//! score (a logit) and a box coded as in [`super::faces`].  A mask worn well leaves both without an answer.
+
+use super::resample::{View, resample};
+use super::sigmoid;
+use crate::frame::Frame;
+use crate::geometry::Rect;
+use crate::runtime::{Contract, Network, RuntimeError};
+
+/// The bytes of the mouth model.
+const MODEL: &[u8] = include_bytes!("../../models/mouth.tflite");
+
+/// Side of the mouth model's square input in pixels.
+const SIDE: usize = 96;
+
+/// Input pixels between neighbouring cells.
+const STRIDE: usize = 8;
+
+/// Cells along each side.
+const CELLS: usize = SIDE / STRIDE;
+
+/// Side of the crop as a multiple of the face box's longer side: detectors and annotators disagree about where a face
+/// ends, and the chin must be in the picture.  The network is trained with the same number.
+const CROP: f32 = 1.3;
+
+/// Mouth and nose.
+const CLASSES: usize = 2;
+
+static CONTRACT: Contract = Contract {
+    name: "mouth",
+    input: [1, SIDE, SIDE, 3],
+    outputs: &[[1, CELLS, CELLS, CLASSES], [1, CELLS, CELLS, CLASSES * 4]],
+};
+
+/// A mouth or a nose, where it is seen most clearly.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Part {
+    /// How sure the network is that it can be seen, 0 to 1.
+    pub(super) score: f32,
+    /// Where, in pixels of the frame; means little for a low score.
+    pub(super) bounds: Rect,
+}
+
+/// Looks for mouth and nose in faces.
+#[derive(Debug)]
+pub(super) struct MouthFinder {
+    network: Network,
+}
+
+impl MouthFinder {
+    /// Loads the network.
+    pub(super) fn new() -> Result<Self, RuntimeError> {
+        Ok(Self { network: Network::load(&CONTRACT, MODEL)? })
+    }
+
+    /// Mouth and nose of the face at `face`, in pixels of `frame`.
+    pub(super) fn find(&mut self, frame: &Frame, face: &Rect) -> Result<[Part; CLASSES], RuntimeError> {
+        let view = crop(face);
+        resample::<SIDE, SIDE>(frame, view, self.network.input());
+        self.network.run()?;
+        let (scores, boxes) = (self.network.output(0), self.network.output(1));
+        Ok(std::array::from_fn(|class| {
+            let of_class = scores.values.iter().skip(class).step_by(CLASSES);
+            let (cell, &best) =
+                of_class.enumerate().max_by_key(|&(_, score)| score).expect("the grid's size is checked");
+            let code = &boxes.values[(cell * CLASSES + class) * 4..][..4];
+            let [x, y, width, height] = std::array::from_fn(|part| boxes.quantization.real(code[part]));
+            let pixels = STRIDE as f32 * view.scale;
+            Part {
+                score: sigmoid(scores.quantization.real(best)),
+                bounds: Rect::centred(
+                    view.left + ((cell % CELLS) as f32 + x) * pixels,
+                    view.top + ((cell / CELLS) as f32 + y) * pixels,
+                    width.exp() * pixels,
+                    height.exp() * pixels,
+                ),
+            }
+        }))
+    }
+}
+
+/// The square around a face that the network looks at.
+fn crop(face: &Rect) -> View {
+    let (x, y) = face.centre();
+    let side = CROP * face.width().max(face.height());
+    View { left: x - side / 2.0, top: y - side / 2.0, scale: side / SIDE as f32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_crop_is_a_square_around_the_face() {
+        let view = crop(&Rect::new(100.0, 200.0, 140.0, 260.0));
+        let side = view.scale * SIDE as f32;
+        assert!((side - 78.0).abs() < 1e-4);
+        assert!((view.left + side / 2.0 - 120.0).abs() < 1e-4);
+        assert!((view.top + side / 2.0 - 230.0).abs() < 1e-4);
+    }
+}

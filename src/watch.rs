@@ -1,0 +1,82 @@
+//! The loop: frame → faces → reminder, again and again.
+//!
+//! A frame is taken when the work on the one before is done, so that slow networks lower the rate but never the
+//! freshness.  Appliance and desk run the same loop and differ in what they do with each [`Turn`].
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use crate::camera::{Capture, Fault, Source};
+use crate::frame::Frame;
+use crate::policy::{Policy, Reminder, Times};
+use crate::runtime::RuntimeError;
+use crate::vision::{Faces, Thresholds, Vision};
+
+/// What one turn of the loop brought.
+#[derive(Debug)]
+pub enum Turn<'a> {
+    /// A frame was looked at.
+    Seen {
+        /// The frame.
+        frame: &'a Frame<'a>,
+        /// The faces in it.
+        faces: &'a Faces,
+        /// What to remind the visitor of now, if anything.
+        reminder: Option<Reminder>,
+        /// How long it took from the frame's arrival to here.
+        took: Duration,
+    },
+    /// There was no frame to look at; the source tries again.
+    Blind(Fault),
+}
+
+/// Everything between a camera and a buzzer, made once before the first frame.
+#[derive(Debug)]
+pub struct Watch {
+    vision: Vision,
+    policy: Policy,
+}
+
+impl Watch {
+    /// Loads the networks.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError`] if a model file does not fit this program.
+    pub fn new(thresholds: Thresholds, times: Times) -> Result<Self, RuntimeError> {
+        Ok(Self { vision: Vision::new(thresholds)?, policy: Policy::new(times) })
+    }
+
+    /// Looks at what `source` delivers and reports each turn, until the source ends or `report` breaks off.
+    ///
+    /// Allocates nothing from the second frame on.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError::Run`] if a network stops, which checked models do not.
+    pub fn run(
+        &mut self,
+        source: &mut dyn Source,
+        mut report: impl FnMut(Turn) -> ControlFlow<()>,
+    ) -> Result<(), RuntimeError> {
+        loop {
+            let flow = match source.next() {
+                Capture::Frame(frame) => {
+                    let arrived = Instant::now();
+                    let faces = self.vision.look(&frame)?;
+                    let reminder = self.policy.observe(frame.captured_at(), faces);
+                    report(Turn::Seen { frame: &frame, faces, reminder, took: arrived.elapsed() })
+                }
+                Capture::Fault { fault, at } => {
+                    // Time passes: who was in view may have gone.
+                    self.policy.observe(at, &[]);
+                    report(Turn::Blind(fault))
+                }
+                Capture::End => return Ok(()),
+            };
+            if flow.is_break() {
+                return Ok(());
+            }
+        }
+    }
+}
