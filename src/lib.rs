@@ -3,6 +3,8 @@
 
 pub mod board;
 pub mod camera;
+#[cfg(feature = "desk")]
+pub mod desk;
 pub mod frame;
 pub mod geometry;
 pub mod memory;

@@ -121,7 +121,7 @@ impl Settings {
     const WHOLE: u16 = 10_000;
 
     fn set_duty(&self, duty: u16) -> Result<(), PwmError> {
-        let pulse = self.period * duty.min(Self::WHOLE).into() / Self::WHOLE.into();
+        let pulse = self.period * u32::from(duty.min(Self::WHOLE)) / u32::from(Self::WHOLE);
         write(&self.duty_file, "duty_cycle", pulse)
     }
 

@@ -11,6 +11,8 @@ pub mod mjpeg;
 pub mod pictures;
 mod recording;
 
+#[cfg(feature = "desk")]
+pub(crate) use recording::is_motion_jpeg;
 pub use recording::{DEFAULT_RATE, OpenError, Pace, open_recording};
 
 use std::fmt;
