@@ -126,7 +126,7 @@ impl<'a> Frame<'a> {
             PixelFormat::Yu12 | PixelFormat::Nv12 => width.div_ceil(2) * 2,
             PixelFormat::Yuyv | PixelFormat::Rgb | PixelFormat::Grey => format.row_bytes(width),
         };
-        let odd = matches!(format, PixelFormat::Yu12) && stride % 2 != 0;
+        let odd = matches!(format, PixelFormat::Yu12) && !stride.is_multiple_of(2);
         if stride < least || stride > u32::MAX as usize || odd {
             return Err(FrameError::Stride { stride, width, format, least });
         }

@@ -32,6 +32,13 @@ pub struct HeapCalls {
     pub frees: usize,
 }
 
+impl HeapCalls {
+    /// All calls together.
+    pub const fn total(&self) -> usize {
+        self.allocations + self.reallocations + self.frees
+    }
+}
+
 /// Heap calls of all threads since the program started; zeros if [`Allocator`] is not installed.
 pub fn heap_calls() -> HeapCalls {
     HeapCalls {
@@ -297,14 +304,14 @@ impl Region {
             let (kept, live) = unpack(state);
             (offset >= kept).then(|| pack(kept, live - 1))
         });
-        if self.is_active() {
-            if let Ok(before) = freed {
-                let (kept, live) = unpack(before);
-                if live == 1 {
-                    self.next.store(kept, Ordering::Relaxed);
-                } else if offset + size == self.next.load(Ordering::Relaxed) {
-                    self.next.store(offset, Ordering::Relaxed);
-                }
+        if let Ok(before) = freed
+            && self.is_active()
+        {
+            let (kept, live) = unpack(before);
+            if live == 1 {
+                self.next.store(kept, Ordering::Relaxed);
+            } else if offset + size == self.next.load(Ordering::Relaxed) {
+                self.next.store(offset, Ordering::Relaxed);
             }
         }
     }

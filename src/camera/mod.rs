@@ -7,9 +7,11 @@
 pub mod jpeg;
 mod markers;
 pub mod mjpeg;
+mod negotiate;
 #[cfg(feature = "desk")]
 pub mod pictures;
 mod recording;
+pub mod v4l2;
 
 #[cfg(feature = "desk")]
 pub(crate) use recording::is_motion_jpeg;

@@ -131,10 +131,8 @@ fn play(melody: &Melody, out: &mut (impl Write + IsTerminal)) -> io::Result<()> 
         thread::sleep(begins.saturating_sub(start.elapsed()));
         match note.pitch {
             Some(pitch) => writeln!(out, "{bell}{}", line(pitch, note.duration))?,
-            None if note.duration >= SEAM => {
-                writeln!(out, "pause        {:4} ms", note.duration.as_millis())?
-            }
-            None => {}
+            None if note.duration < SEAM => {}
+            None => writeln!(out, "pause        {:4} ms", note.duration.as_millis())?,
         }
         out.flush()?;
         begins += note.duration;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::args::WatchArgs;
 use super::window::{Window, WindowError};
 use crate::board::Board;
+use crate::camera::v4l2::{self, V4l2Camera, Which};
 use crate::camera::{self, Fault, OpenError, Pace, Source};
 use crate::policy::{Reminder, Times};
 use crate::runtime::RuntimeError;
@@ -20,8 +21,8 @@ use crate::watch::{Turn, Watch};
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// There is no camera.
-    #[error("{0}; or name a recording with --source")]
-    NoCamera(Fault),
+    #[error("{0}; or watch a recording, with --source PATH")]
+    NoCamera(String),
     /// The recording cannot be opened.
     #[error(transparent)]
     Recording(#[from] OpenError),
@@ -73,11 +74,21 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
 }
 
 fn open(args: &WatchArgs) -> Result<Box<dyn Source>, WatchError> {
-    let pace = if args.fast { Pace::AsFast } else { Pace::RealTime };
-    match args.source.as_deref() {
-        None => Err(WatchError::NoCamera(Fault::NoCamera)),
-        Some(path) => Ok(camera::open_recording(path, pace, args.fps())?),
+    let node = match &args.source {
+        Some(path) if !args.is_camera() => {
+            let pace = if args.fast { Pace::AsFast } else { Pace::RealTime };
+            return Ok(camera::open_recording(path, pace, args.fps())?);
+        }
+        node => node.clone(),
+    };
+    let options = v4l2::Options { which: node.map_or(Which::Any, Which::Node), ..v4l2::Options::default() };
+    let found = v4l2::list(&options);
+    if found.iter().all(|camera| camera.mode.is_err()) {
+        let reasons: Vec<_> = found.iter().map(ToString::to_string).collect();
+        let reasons = if reasons.is_empty() { Fault::NoCamera.to_string() } else { reasons.join("; ") };
+        return Err(WatchError::NoCamera(reasons));
     }
+    Ok(Box::new(V4l2Camera::new(options)))
 }
 
 /// What happens at the desk with each turn of the loop.
@@ -112,7 +123,7 @@ impl Desk {
             }
             Turn::Blind(fault) => {
                 if fault == Fault::NoCamera && self.tally.frames == 0 {
-                    return Err(WatchError::NoCamera(fault));
+                    return Err(WatchError::NoCamera(fault.to_string()));
                 }
                 self.tally.broken += usize::from(fault == Fault::BadFrame);
                 if self.fault.replace(fault) != Some(fault) {

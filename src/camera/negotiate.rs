@@ -1,0 +1,167 @@
+//! Which of a camera's formats and sizes to ask for.  Pure: no device is touched here.
+
+use std::cmp::Reverse;
+use std::fmt;
+
+use crate::camera::jpeg;
+use crate::frame::PixelFormat;
+
+/// How a camera sends its pictures.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Encoding {
+    Raw(PixelFormat),
+    Jpeg,
+}
+
+/// Formats by their V4L2 names, best first: those that hold luma and chroma as they are, then what costs more
+/// bandwidth, then what has no colour, then what must be decoded.
+const FORMATS: [([u8; 4], Encoding); 7] = [
+    (*b"YUYV", Encoding::Raw(PixelFormat::Yuyv)),
+    (*b"NV12", Encoding::Raw(PixelFormat::Nv12)),
+    (*b"YU12", Encoding::Raw(PixelFormat::Yu12)),
+    (*b"RGB3", Encoding::Raw(PixelFormat::Rgb)),
+    (*b"GREY", Encoding::Raw(PixelFormat::Grey)),
+    (*b"MJPG", Encoding::Jpeg),
+    (*b"JPEG", Encoding::Jpeg),
+];
+
+/// Pictures a second below which another format or size is better, even a compressed one.
+///
+/// A reminder needs 5 agreeing looks; at this rate they take half a second.
+const LEAST_RATE: f32 = 10.0;
+
+/// Pixels below which another size is better, even a slow one: the face model's input.
+const LEAST_SIZE: (u32, u32) = (320, 240);
+
+/// A format and size that a camera offers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mode {
+    /// The format's V4L2 name.
+    pub fourcc: [u8; 4],
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Most pictures a second, if the camera says.
+    pub rate: Option<f32>,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.fourcc.escape_ascii();
+        write!(f, "{name} {}×{}", self.width, self.height)?;
+        self.rate.map_or(Ok(()), |rate| write!(f, " at {rate:.0}/s"))
+    }
+}
+
+/// How to read a format, if it can be read.
+pub(crate) fn encoding(fourcc: [u8; 4]) -> Option<Encoding> {
+    FORMATS.iter().find(|(name, _)| *name == fourcc).map(|&(_, encoding)| encoding)
+}
+
+/// The mode to ask for; `None` if none can be used.
+///
+/// Large enough and fast enough comes first, then the size nearest to `preferred`, then the format.
+pub(crate) fn choose(offers: &[Mode], preferred: (u32, u32)) -> Option<Mode> {
+    let rank = |mode: &Mode| FORMATS.iter().position(|(name, _)| *name == mode.fourcc);
+    let usable = |mode: &&Mode| {
+        let pixels = mode.width as usize * mode.height as usize;
+        rank(mode).is_some() && (1..=jpeg::MAX_PIXELS).contains(&pixels)
+    };
+    let cost = |mode: &&Mode| {
+        let rate = mode.rate.unwrap_or(f32::MAX);
+        let too_small = mode.width < LEAST_SIZE.0 || mode.height < LEAST_SIZE.1;
+        let distance = mode.width.abs_diff(preferred.0) + mode.height.abs_diff(preferred.1);
+        (too_small, rate < LEAST_RATE, distance, rank(mode), Reverse(rate as u32))
+    };
+    offers.iter().filter(usable).min_by_key(cost).copied()
+}
+
+/// The value nearest to `wanted` that a range with steps offers.
+pub(crate) fn nearest_step(wanted: u32, min: u32, max: u32, step: u32) -> u32 {
+    let max = max.max(min);
+    let step = step.max(1);
+    let steps = (wanted.clamp(min, max) - min + step / 2) / step;
+    min + steps.min((max - min) / step) * step
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VGA: (u32, u32) = (640, 480);
+
+    fn mode(fourcc: &[u8; 4], width: u32, height: u32, rate: f32) -> Mode {
+        Mode { fourcc: *fourcc, width, height, rate: Some(rate) }
+    }
+
+    fn chosen(offers: &[Mode]) -> String {
+        choose(offers, VGA).map_or("none".into(), |mode| mode.to_string())
+    }
+
+    #[test]
+    fn raw_at_the_preferred_size_beats_all() {
+        let offers = [
+            mode(b"MJPG", 640, 480, 60.0),
+            mode(b"YUYV", 1280, 720, 30.0),
+            mode(b"YUYV", 640, 480, 30.0),
+            mode(b"YUYV", 320, 240, 30.0),
+        ];
+        assert_eq!(chosen(&offers), "YUYV 640×480 at 30/s");
+    }
+
+    #[test]
+    fn formats_have_an_order() {
+        let mut offers: Vec<_> = [b"JPEG", b"MJPG", b"GREY", b"RGB3", b"YU12", b"NV12", b"YUYV"]
+            .map(|fourcc| mode(fourcc, 640, 480, 30.0))
+            .into();
+        while let Some(best) = offers.last().copied() {
+            assert_eq!(choose(&offers, VGA), Some(best));
+            offers.pop();
+        }
+        assert_eq!(choose(&offers, VGA), None);
+    }
+
+    #[test]
+    fn a_compressed_picture_beats_a_slow_one() {
+        let offers = [
+            mode(b"YUYV", 640, 480, 5.0),
+            mode(b"YUYV", 160, 120, 30.0),
+            mode(b"MJPG", 1280, 720, 30.0),
+            mode(b"MJPG", 1920, 1080, 30.0),
+        ];
+        assert_eq!(chosen(&offers), "MJPG 1280×720 at 30/s");
+        assert_eq!(chosen(&offers[..2]), "YUYV 640×480 at 5/s");
+    }
+
+    #[test]
+    fn the_nearest_size_is_taken() {
+        let offers =
+            [mode(b"YUYV", 1280, 720, 30.0), mode(b"YUYV", 800, 600, 30.0), mode(b"YUYV", 160, 120, 30.0)];
+        assert_eq!(chosen(&offers), "YUYV 800×600 at 30/s");
+        assert_eq!(chosen(&offers[2..]), "YUYV 160×120 at 30/s");
+    }
+
+    #[test]
+    fn a_camera_need_not_tell_its_rate() {
+        let silent = Mode { rate: None, ..mode(b"YUYV", 640, 480, 0.0) };
+        assert_eq!(chosen(&[mode(b"MJPG", 640, 480, 30.0), silent]), "YUYV 640×480");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out() {
+        let offers =
+            [mode(b"H264", 640, 480, 30.0), mode(b"MJPG", 3840, 2160, 30.0), mode(b"YUYV", 0, 480, 30.0)];
+        assert_eq!(chosen(&offers), "none");
+    }
+
+    #[test]
+    fn steps_are_kept() {
+        assert_eq!(nearest_step(640, 48, 1920, 16), 640);
+        assert_eq!(nearest_step(640, 48, 1920, 1000), 1048);
+        assert_eq!(nearest_step(640, 800, 1920, 2), 800);
+        assert_eq!(nearest_step(640, 16, 320, 0), 320);
+        assert_eq!(nearest_step(640, 16, 320, 300), 316);
+        assert_eq!(nearest_step(640, 100, 50, 7), 100);
+    }
+}
