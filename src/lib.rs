@@ -28,7 +28,8 @@
 pub mod appliance;
 pub mod board;
 pub mod camera;
-
+#[cfg(feature = "desk")]
+pub mod desk;
 pub mod frame;
 pub mod geometry;
 pub mod memory;

@@ -13,6 +13,8 @@ pub mod pictures;
 mod recording;
 pub mod v4l2;
 
+#[cfg(feature = "desk")]
+pub(crate) use recording::is_motion_jpeg;
 pub use recording::{DEFAULT_RATE, OpenError, Pace, open_recording};
 
 use std::fmt;

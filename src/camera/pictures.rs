@@ -87,7 +87,8 @@ pub fn list_pictures(folder: &Path) -> Result<Vec<PathBuf>, OpenError> {
     Ok(files)
 }
 
-fn is_picture_name(path: &Path) -> bool {
+/// Whether a file in a folder is taken for a picture: by its extension, unless it is hidden.
+pub(crate) fn is_picture_name(path: &Path) -> bool {
     let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     let extension = path.extension().unwrap_or_default();
     !hidden && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))

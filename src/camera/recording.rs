@@ -112,7 +112,8 @@ pub fn open_recording(path: &Path, pace: Pace, rate: f32) -> Result<Box<dyn Sour
     return Err(OpenError::DeskOnly { path: path.to_owned() });
 }
 
-fn is_motion_jpeg(path: &Path) -> Result<bool, OpenError> {
+/// Whether a file is motion JPEG: by its content, or by its name if it could be a picture, too.
+pub(crate) fn is_motion_jpeg(path: &Path) -> Result<bool, OpenError> {
     let mut file = File::open(path).map_err(OpenError::io(path))?;
     let mut head = Vec::new();
     file.by_ref().take(12).read_to_end(&mut head).map_err(OpenError::io(path))?;

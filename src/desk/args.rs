@@ -1,0 +1,285 @@
+//! What can be said on the command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+
+use super::say;
+use crate::camera::DEFAULT_RATE;
+use crate::vision::Thresholds;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about = "A friendly mask reminder for an entrance, at the desk. Without a command it watches the first camera: \
+        who covers mouth and nose hears nothing, who does not is reminded by a line in the terminal and its bell. \
+        Nothing is stored and nothing is sent.",
+    after_help = WATCH_EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+pub struct CommandLine {
+    /// What to do instead of watching.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to watch.
+    #[command(flatten)]
+    pub watch: WatchArgs,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say what is seen in pictures: each face, and whether mouth and nose are covered
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
+    /// Play a melody to the terminal, or write it to a sound file
+    #[command(after_help = TUNE_EXAMPLES)]
+    Tune(TuneArgs),
+}
+
+/// How to watch.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Watch this instead of the first camera: a camera (/dev/video0), a motion-JPEG file, a picture, or a folder
+    /// of pictures
+    #[arg(long, value_name = "PATH")]
+    pub source: Option<PathBuf>,
+    /// Replay a recording as fast as it goes instead of in real time
+    #[arg(long, requires = "source")]
+    pub fast: bool,
+    /// Pictures a second of a recording, which does not say it itself: 1 to 240 [default: 10]
+    #[arg(long, value_name = "N", requires = "source", value_parser = frame_rate)]
+    pub fps: Option<f32>,
+    /// Show a window: green box covered, red bare, orange nose out, grey unsure (Esc or Q closes it)
+    #[arg(long)]
+    pub show: bool,
+    /// How sure to be.
+    #[command(flatten)]
+    pub thresholds: ThresholdArgs,
+    /// How much to tell.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+impl WatchArgs {
+    /// Pictures a second of a recording.
+    pub fn fps(&self) -> f32 {
+        self.fps.unwrap_or(DEFAULT_RATE)
+    }
+
+    /// Whether the source is a camera: a device node, there or not.
+    pub fn is_camera(&self) -> bool {
+        self.source.as_deref().is_none_or(|path| path.starts_with("/dev"))
+    }
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Pictures, motion-JPEG clips (.mjpeg, .mjpg), or folders, which are searched for both
+    #[arg(required = true, value_name = "PICTURE|FOLDER|CLIP")]
+    pub pictures: Vec<PathBuf>,
+    /// Print one JSON object a line for each picture, or for each frame of a clip
+    #[arg(long)]
+    pub json: bool,
+    /// Write copies with boxes into this folder, which is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub annotate: Option<PathBuf>,
+    /// How sure to be.
+    #[command(flatten)]
+    pub thresholds: ThresholdArgs,
+    /// How much to tell.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+/// What to play.
+#[derive(Debug, Args)]
+pub struct TuneArgs {
+    /// A melody in RTTTL, or a file that holds one
+    #[arg(value_name = "FILE|MELODY")]
+    pub melody: String,
+    /// Write the sound to this file instead: 44.1 kHz, 16 bit, mono
+    #[arg(long, value_name = "FILE")]
+    pub wav: Option<PathBuf>,
+    /// How much to tell.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+/// How sure the models must be.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ThresholdArgs {
+    /// Least score of a face, 0 to 1: lower finds more faces, and more that are none
+    #[arg(long, value_name = "F", default_value_t = Thresholds::default().face, value_parser = fraction)]
+    pub face_threshold: f32,
+    /// Score from which a mouth counts as seen, 0 to 1
+    #[arg(long, value_name = "F", default_value_t = Thresholds::default().mouth, value_parser = fraction)]
+    pub mouth_threshold: f32,
+    /// Score from which a nose counts as seen, 0 to 1
+    #[arg(long, value_name = "F", default_value_t = Thresholds::default().nose, value_parser = fraction)]
+    pub nose_threshold: f32,
+}
+
+impl From<ThresholdArgs> for Thresholds {
+    fn from(args: ThresholdArgs) -> Self {
+        Self {
+            face: args.face_threshold,
+            mouth: args.mouth_threshold,
+            nose: args.nose_threshold,
+            ..Self::default()
+        }
+    }
+}
+
+/// How much to tell.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Verbosity {
+    /// Tell more on the way; twice tells everything
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+impl CommandLine {
+    /// What the user asked for.
+    ///
+    /// # Errors
+    ///
+    /// The exit status to end with, after help was printed or one sentence that says what is wrong.
+    pub fn read() -> Result<Self, ExitCode> {
+        Self::parse_words(std::env::args_os()).map_err(|error| {
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+                // The reader may have gone (`| head`): nothing left to do then.
+                let _ = error.print();
+                return ExitCode::SUCCESS;
+            }
+            say(one_sentence(&error.to_string()));
+            ExitCode::from(2)
+        })
+    }
+
+    fn parse_words(
+        words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> clap::error::Result<Self> {
+        let line = Self::try_parse_from(words)?;
+        if line.watch.is_camera() && (line.watch.fast || line.watch.fps.is_some()) {
+            let what = "--fast and --fps are for recordings: a camera sets its own pace";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, what));
+        }
+        Ok(line)
+    }
+
+    /// How much to tell.
+    pub fn verbosity(&self) -> Verbosity {
+        match &self.command {
+            None => self.watch.verbosity,
+            Some(Command::Check(check)) => check.verbosity,
+            Some(Command::Tune(tune)) => tune.verbosity,
+        }
+    }
+}
+
+/// clap's message without the paragraphs about usage, on one line.
+fn one_sentence(message: &str) -> String {
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let what = message.split("\nUsage:").next().unwrap_or(message);
+    let what = what.split("\nFor more information").next().unwrap_or(what);
+    let what = what.replace("\n\n  tip: ", ": ");
+    let words: Vec<&str> = what.split_whitespace().collect();
+    format!("{}; --help tells what is possible", words.join(" "))
+}
+
+fn fraction(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|value| (0.0..=1.0).contains(value))
+        .ok_or_else(|| "it must be a number from 0 to 1, such as 0.5".to_owned())
+}
+
+fn frame_rate(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|value| (1.0..=240.0).contains(value))
+        .ok_or_else(|| "it must be a number from 1 to 240, such as 15".to_owned())
+}
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  maskbell                                 watch the first camera
+  maskbell --show                          the same, with a window
+  maskbell --source visit.mjpeg --show     replay a recording
+  maskbell check --json photos/            what is seen in each picture of a folder
+  maskbell tune 'hello:d=8,o=6,b=160:c,e'  play a melody
+
+Exit status: 0 all went well, 1 something could not be read, 2 the command line has a mistake.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  maskbell check me.jpg                       one line a face
+  maskbell check --json photos/ > seen.jsonl  one JSON object a picture, names relative to photos/
+  maskbell check --annotate out/ photos/      copies with boxes: green covered, red bare,
+                                              orange nose out, grey unsure
+
+A JSON object looks like this, boxes in pixels from the upper left corner:
+  {\"image\": \"me.jpg\", \"faces\": [{\"box\": [x1, y1, x2, y2], \"score\": 0.97,
+   \"verdict\": \"covered\" or \"nose_out\" or \"bare\" or \"unsure\", \"mouth\": 0.01, \"nose\": 0.02}]}
+A frame of a clip also has \"frame\": its number, counted from 0.";
+
+const TUNE_EXAMPLES: &str = "\
+Examples:
+  maskbell tune 'hello:d=8,o=6,b=160:c,e,g'
+  maskbell tune reminder.rtttl --wav reminder.wav
+
+RTTTL is name:defaults:notes. Defaults are d (duration: 1, 2, 4, 8, 16, 32), o (octave: 4 to 8)
+and b (beats a minute: 25 to 900). A note is [duration] letter [#] [octave] [.], a pause is p.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn fractions_and_rates_have_a_range() {
+        for good in ["0", "1", "0.5", "1e-3", ".7"] {
+            assert!(fraction(good).is_ok(), "{good}");
+        }
+        for bad in ["-0.1", "1.01", "NaN", "inf", "", "half", "0,5"] {
+            assert!(fraction(bad).is_err(), "{bad}");
+        }
+        for bad in ["0", "241", "NaN", "fast"] {
+            assert!(frame_rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_becomes_one_sentence() {
+        for line in [
+            &["--sauce", "x"][..],
+            &["--face-threshold", "2"],
+            &["--fast"],
+            &["--source", "/dev/video0", "--fast"],
+            &["--source", "/dev/video0", "--fps", "5"],
+            &["--source"],
+            &["check"],
+            &["check", "x.jpg", "--jsn"],
+            &["chekc"],
+            &["--show", "check", "x.jpg"],
+            &["tune"],
+            &["tune", "a", "b"],
+        ] {
+            let parsed = CommandLine::parse_words([&["maskbell"], line].concat());
+            let sentence = one_sentence(&parsed.expect_err(&line.join(" ")).to_string());
+            println!("{sentence}");
+            assert!(!sentence.contains('\n') && !sentence.contains("Usage:"), "{sentence}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! `maskbell check`: what is seen in pictures.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::args::CheckArgs;
+use super::copies::{Copies, CopyError};
+use super::find::{Found, find};
+use super::{rgb, say};
+use crate::camera::mjpeg::MotionJpeg;
+use crate::camera::pictures::{as_frame, load_picture};
+use crate::camera::{Capture, DEFAULT_RATE, OpenError, Pace, Source};
+use crate::frame::{Frame, FrameError};
+use crate::geometry::Rect;
+use crate::runtime::RuntimeError;
+use crate::vision::{Face, Faces, Verdict, Vision};
+
+/// What can go wrong with one picture, or with all of them.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The picture or clip cannot be read.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The picture has a size that cannot be used.
+    #[error("{name}: {cause}")]
+    Size {
+        /// The picture.
+        name: String,
+        /// What is wrong with it.
+        cause: FrameError,
+    },
+    /// A frame of a clip is broken.
+    #[error("{name}, frame {frame}: cut short or broken, and left out")]
+    Frame {
+        /// The clip.
+        name: String,
+        /// Counted from 0.
+        frame: usize,
+    },
+    /// The models do not load.
+    #[error(transparent)]
+    Vision(#[from] RuntimeError),
+    /// The models do not work on a picture.
+    #[error("{name}: {cause}")]
+    Look {
+        /// The picture or clip.
+        name: String,
+        /// What went wrong.
+        cause: RuntimeError,
+    },
+    /// A copy cannot be written.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// The results cannot be written.
+    #[error("the results cannot be written to standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Checks everything in `args` and prints what is seen; what cannot be read is told, and the rest is still checked.
+///
+/// # Errors
+///
+/// [`CheckError`] if nothing can be checked at all, or results or copies can no longer be written.
+pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
+    let mut found = find(&args.pictures);
+    let copies = args.annotate.as_deref().map(|dir| Copies::plan(dir, &mut found)).transpose()?;
+    let progress = progress(found.len());
+    let mut check = Check {
+        vision: Vision::new(args.thresholds.into())?,
+        copies,
+        json: args.json,
+        progress,
+        failed: false,
+    };
+    for one in found {
+        match one.map_err(CheckError::from).and_then(|one| check.one(&one)) {
+            Ok(()) => {}
+            // Whoever reads has seen enough (`| head`).
+            Err(CheckError::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => break,
+            Err(fatal @ (CheckError::Output(_) | CheckError::Copy(_))) => return Err(fatal),
+            Err(trouble) => check.tell(&trouble),
+        }
+        check.progress.inc(1);
+    }
+    check.progress.finish_and_clear();
+    Ok(if check.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// A bar on standard error while there are several pictures and somebody who watches.
+fn progress(length: usize) -> ProgressBar {
+    if length < 2 || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len}, {eta} left  {wide_msg}");
+    ProgressBar::new(length as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+struct Check {
+    vision: Vision,
+    copies: Option<Copies>,
+    json: bool,
+    progress: ProgressBar,
+    failed: bool,
+}
+
+impl Check {
+    fn one(&mut self, one: &Found) -> Result<(), CheckError> {
+        self.progress.set_message(one.name.clone());
+        if one.clip { self.clip(one) } else { self.picture(one) }
+    }
+
+    fn picture(&mut self, one: &Found) -> Result<(), CheckError> {
+        let mut picture = load_picture(&one.path)?;
+        let size = (picture.width() as usize, picture.height() as usize);
+        let frame = as_frame(&picture, Duration::ZERO)
+            .map_err(|cause| CheckError::Size { name: one.name.clone(), cause })?;
+        let faces = look(&mut self.vision, &frame, &one.name)?;
+        if let Some(copies) = &self.copies {
+            copies.start(&one.copy)?.add(&mut picture, size, &faces)?;
+        }
+        self.print(&Entry::new(&one.name, None, size, &faces))
+    }
+
+    fn clip(&mut self, one: &Found) -> Result<(), CheckError> {
+        // The rate decides nothing here: frames are counted.
+        let mut recording = MotionJpeg::open(&one.path, Pace::AsFast, DEFAULT_RATE)?;
+        let mut copy = self.copies.as_ref().map(|copies| copies.start(&one.copy)).transpose()?;
+        let mut pixels = Vec::new();
+        for number in 0.. {
+            let frame = match recording.next() {
+                Capture::Frame(frame) => frame,
+                Capture::Fault { .. } => {
+                    self.tell(&CheckError::Frame { name: one.name.clone(), frame: number });
+                    continue;
+                }
+                Capture::End => break,
+            };
+            let size = (frame.width(), frame.height());
+            let faces = look(&mut self.vision, &frame, &one.name)?;
+            if let Some(copy) = &mut copy {
+                rgb::from_frame(&frame, &mut pixels);
+                copy.add(&mut pixels, size, &faces)?;
+            }
+            self.print(&Entry::new(&one.name, Some(number), size, &faces))?;
+            self.progress.set_message(format!("{}, frame {number}", one.name));
+        }
+        Ok(())
+    }
+
+    /// Prints one picture's line (or lines, for people) as one write.
+    fn print(&self, entry: &Entry<'_>) -> Result<(), CheckError> {
+        let text = if self.json {
+            serde_json::to_string(entry).map_err(io::Error::from)? + "\n"
+        } else {
+            entry.to_string()
+        };
+        self.progress.suspend(|| io::stdout().write_all(text.as_bytes()))?;
+        Ok(())
+    }
+
+    fn tell(&mut self, trouble: &CheckError) {
+        self.failed = true;
+        self.progress.suspend(|| say(trouble));
+    }
+}
+
+fn look(vision: &mut Vision, frame: &Frame<'_>, name: &str) -> Result<Faces, CheckError> {
+    vision.look(frame).cloned().map_err(|cause| CheckError::Look { name: name.to_owned(), cause })
+}
+
+/// What is seen in one picture; the field names are those of the JSON output.
+#[derive(Debug, Serialize)]
+struct Entry<'a> {
+    image: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame: Option<usize>,
+    faces: Vec<Seen>,
+}
+
+/// One face of it.
+#[derive(Debug, Serialize)]
+struct Seen {
+    /// Left, top, right, bottom in pixels.
+    #[serde(rename = "box")]
+    bounds: [f32; 4],
+    score: f32,
+    verdict: &'static str,
+    mouth: f32,
+    nose: f32,
+}
+
+impl<'a> Entry<'a> {
+    /// Boxes are cut at the edges of the picture, which is `size` (width, height) pixels large.
+    fn new(image: &'a str, frame: Option<usize>, size: (usize, usize), faces: &Faces) -> Self {
+        let whole = Rect::new(0.0, 0.0, size.0 as f32, size.1 as f32);
+        Self { image, frame, faces: faces.iter().map(|face| Seen::new(face, &whole)).collect() }
+    }
+}
+
+impl Seen {
+    fn new(face: &Face, whole: &Rect) -> Self {
+        // A tenth of a pixel and a thousandth of a score are below what the int8 models can tell apart.
+        let tenth = |value: f32| (value * 10.0).round() / 10.0;
+        let thousandth = |value: f32| (value * 1000.0).round() / 1000.0;
+        let Rect { left, top, right, bottom } = face.bounds.intersection(whole);
+        Self {
+            bounds: [left, top, right, bottom].map(tenth),
+            score: thousandth(face.score),
+            verdict: match face.verdict {
+                Verdict::Covered => "covered",
+                Verdict::NoseOut => "nose_out",
+                Verdict::Bare => "bare",
+                Verdict::Unsure => "unsure",
+            },
+            mouth: thousandth(face.mouth),
+            nose: thousandth(face.nose),
+        }
+    }
+}
+
+impl std::fmt::Display for Entry<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.image)?;
+        if let Some(number) = self.frame {
+            write!(f, ", frame {number}")?;
+        }
+        match self.faces.len() {
+            0 => writeln!(f, ": no face"),
+            1 => writeln!(f, ": 1 face"),
+            count => writeln!(f, ": {count} faces"),
+        }?;
+        for face in &self.faces {
+            let [left, top, right, bottom] = face.bounds;
+            writeln!(
+                f,
+                "  {:8}  face {:.2}  mouth {:.2}  nose {:.2}  from {left:.0},{top:.0} to {right:.0},{bottom:.0}",
+                face.verdict.replace('_', " "),
+                face.score,
+                face.mouth,
+                face.nose,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faces() -> Faces {
+        let bounds = Rect::new(-3.0, 1.26, 7.94, 99.0);
+        let (score, mouth, nose) = (0.98765, 0.5, 1.0 / 3.0);
+        Faces::from_slice(&[Face { bounds, score, mouth, nose, verdict: Verdict::NoseOut }]).unwrap()
+    }
+
+    #[test]
+    fn json_has_the_documented_shape() {
+        let faces = faces();
+        let json = |frame| serde_json::to_string(&Entry::new("a/b.jpg", frame, (20, 10), &faces)).unwrap();
+        let seen =
+            r#"[{"box":[0.0,1.3,7.9,10.0],"score":0.988,"verdict":"nose_out","mouth":0.5,"nose":0.333}]"#;
+        assert_eq!(json(None), format!(r#"{{"image":"a/b.jpg","faces":{seen}}}"#));
+        assert_eq!(json(Some(7)), format!(r#"{{"image":"a/b.jpg","frame":7,"faces":{seen}}}"#));
+    }
+
+    #[test]
+    fn text_names_picture_frame_and_verdict() {
+        let text = Entry::new("clip.mjpeg", Some(3), (20, 10), &faces()).to_string();
+        assert!(text.starts_with("clip.mjpeg, frame 3: 1 face\n  nose out  face 0.99"), "{text}");
+        let none = Entry::new("empty.png", None, (1, 1), &Faces::new()).to_string();
+        assert_eq!(none, "empty.png: no face\n");
+    }
+}

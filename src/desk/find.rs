@@ -1,0 +1,134 @@
+//! Finding pictures and clips.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use crate::camera::pictures::is_picture_name;
+use crate::camera::{OpenError, is_motion_jpeg};
+
+/// A picture or a clip that was found.
+#[derive(Debug)]
+pub struct Found {
+    /// What it is called in the output: the path as given, or relative to the given folder with forward slashes.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Path of its annotated copy within the folder of copies.
+    pub copy: PathBuf,
+    /// Whether it is a motion-JPEG clip.
+    pub clip: bool,
+}
+
+/// Everything to check among `paths`: files as they are, folders searched through and through in the order of names.
+///
+/// In a folder the extension decides what is a picture or a clip.  Links to files are followed, links to folders
+/// within a folder are not (they may lead in circles), and hidden files are left out.  What cannot be found is in the
+/// list, too, in its place.
+pub fn find(paths: &[PathBuf]) -> Vec<Result<Found, OpenError>> {
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let before = found.len();
+            search(path, path, &mut found);
+            if found.len() == before {
+                found.push(Err(refused(path, "there are no pictures or clips in this folder")));
+            }
+        } else {
+            found.push(file(path));
+        }
+    }
+    found
+}
+
+fn file(path: &Path) -> Result<Found, OpenError> {
+    let kind = fs::metadata(path).map_err(OpenError::io(path))?.file_type();
+    // A pipe is fine, `maskbell check <(...)`, but its content cannot be looked at twice.
+    if !kind.is_file() && !kind.is_fifo() {
+        return Err(refused(path, "this is neither a file nor a folder; cameras are watched with --source"));
+    }
+    Ok(Found {
+        name: path.display().to_string(),
+        path: path.to_owned(),
+        copy: path.file_name().unwrap_or(path.as_os_str()).into(),
+        clip: kind.is_file() && !is_picture_name(path) && is_motion_jpeg(path)?,
+    })
+}
+
+fn search(root: &Path, folder: &Path, found: &mut Vec<Result<Found, OpenError>>) {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let mut entries = match entries {
+        Ok(entries) => entries,
+        Err(cause) => return found.push(Err(OpenError::io(folder)(cause))),
+    };
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let clip = is_clip_name(&path);
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            search(root, &path, found);
+        } else if (clip || is_picture_name(&path)) && !path.is_dir() {
+            let copy = path.strip_prefix(root).unwrap_or(&path).to_owned();
+            let parts: Vec<_> = copy.iter().map(|part| part.to_string_lossy()).collect();
+            found.push(Ok(Found { name: parts.join("/"), path, copy, clip }));
+        }
+    }
+}
+
+fn is_clip_name(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    extension.eq_ignore_ascii_case("mjpeg") || extension.eq_ignore_ascii_case("mjpg")
+}
+
+fn refused(path: &Path, reason: &str) -> OpenError {
+    OpenError::Picture { path: path.to_owned(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(found: &[Result<Found, OpenError>]) -> Vec<String> {
+        found
+            .iter()
+            .map(|one| one.as_ref().map_or_else(ToString::to_string, |one| one.name.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn a_folder_is_searched_in_the_order_of_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("b/c")).unwrap();
+        fs::create_dir_all(at("folder.jpg")).unwrap();
+        for name in
+            ["b/c/z.PNG", "b/a.jpeg", "c.mjpg", "a.webp", "notes.txt", ".hidden.jpg", "folder.jpg/x.bmp"]
+        {
+            fs::write(at(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink(folder.path(), at("circle.jpg")).unwrap();
+        std::os::unix::fs::symlink(at("a.webp"), at("link.jpg")).unwrap();
+        let found = find(&[folder.path().to_owned()]);
+        assert_eq!(
+            names(&found),
+            ["a.webp", "b/a.jpeg", "b/c/z.PNG", "c.mjpg", "folder.jpg/x.bmp", "link.jpg"]
+        );
+        let clips: Vec<_> = found.iter().flatten().filter(|one| one.clip).map(|one| &one.name).collect();
+        assert_eq!(clips, ["c.mjpg"]);
+    }
+
+    #[test]
+    fn files_keep_the_path_as_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("no-extension");
+        fs::write(&file, "").unwrap();
+        let found = find(&[file.clone(), folder.path().join("none"), "/dev/null".into()]);
+        assert_eq!(found[0].as_ref().unwrap().name, file.to_str().unwrap());
+        assert!(matches!(found[1], Err(OpenError::Io { .. })));
+        assert!(matches!(found[2], Err(OpenError::Picture { .. })));
+    }
+}

@@ -1,0 +1,200 @@
+//! `maskbell` without a command: watch a camera or a recording.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use super::args::WatchArgs;
+use super::window::{Window, WindowError};
+use crate::board::Board;
+use crate::camera::v4l2::{self, V4l2Camera, Which};
+use crate::camera::{self, Fault, OpenError, Pace, Source};
+use crate::policy::{Reminder, Times};
+use crate::runtime::RuntimeError;
+use crate::signal::{Settings, Signals};
+use crate::vision::Face;
+use crate::watch::{Turn, Watch};
+
+/// Why watching ended, or did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// There is no camera.
+    #[error("{0}; or watch a recording, with --source PATH")]
+    NoCamera(String),
+    /// The recording cannot be opened.
+    #[error(transparent)]
+    Recording(#[from] OpenError),
+    /// A recording without a single good picture.
+    #[error("{0}: no picture in it could be read")]
+    NoPictures(String),
+    /// The models do not work.
+    #[error(transparent)]
+    Models(#[from] RuntimeError),
+    /// No window.
+    #[error(transparent)]
+    Window(#[from] WindowError),
+}
+
+/// Watches until the recording ends or the window is closed; a camera without a window is watched for ever.
+///
+/// # Errors
+///
+/// [`WatchError`] if there is nothing to watch, or nothing to watch it with.
+pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
+    let mut source = open(args)?;
+    let mut watch = Watch::new(args.thresholds.into(), Times::default())?;
+    let mut desk = Desk {
+        signals: Signals::start(&Board::detect(), &Settings::default()),
+        show: args.show,
+        window: None,
+        fault: None,
+        tally: Tally::default(),
+        error: None,
+    };
+    let start = Instant::now();
+    watch.run(&mut *source, |turn| match desk.take(&turn) {
+        Ok(flow) => flow,
+        Err(error) => {
+            desk.error = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    if let Some(error) = desk.error {
+        return Err(error);
+    }
+    if let (Some(path), 0) = (&args.source, desk.tally.frames) {
+        return Err(WatchError::NoPictures(path.display().to_string()));
+    }
+    desk.tally.time = start.elapsed();
+    // Nobody reads it any more: nothing to be done.
+    let _ = writeln!(io::stdout(), "{}", desk.tally);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(args: &WatchArgs) -> Result<Box<dyn Source>, WatchError> {
+    let node = match &args.source {
+        Some(path) if !args.is_camera() => {
+            let pace = if args.fast { Pace::AsFast } else { Pace::RealTime };
+            return Ok(camera::open_recording(path, pace, args.fps())?);
+        }
+        node => node.clone(),
+    };
+    let options = v4l2::Options { which: node.map_or(Which::Any, Which::Node), ..v4l2::Options::default() };
+    let found = v4l2::list(&options);
+    if found.iter().all(|camera| camera.mode.is_err()) {
+        let reasons: Vec<_> = found.iter().map(ToString::to_string).collect();
+        let reasons = if reasons.is_empty() { Fault::NoCamera.to_string() } else { reasons.join("; ") };
+        return Err(WatchError::NoCamera(reasons));
+    }
+    Ok(Box::new(V4l2Camera::new(options)))
+}
+
+/// What happens at the desk with each turn of the loop.
+struct Desk {
+    signals: Signals,
+    show: bool,
+    window: Option<Window>,
+    /// The last fault, which is told once.
+    fault: Option<Fault>,
+    tally: Tally,
+    error: Option<WatchError>,
+}
+
+impl Desk {
+    fn take(&mut self, turn: &Turn<'_>) -> Result<ControlFlow<()>, WatchError> {
+        match *turn {
+            Turn::Seen { frame, faces, reminder, took } => {
+                self.tally.frames += 1;
+                self.fault = None;
+                log::debug!("{:.2} s: {}", frame.captured_at().as_secs_f32(), Words(faces));
+                if let Some(reminder) = reminder {
+                    self.tally.reminders[reminder as usize] += 1;
+                    self.signals.remind(reminder);
+                }
+                if self.show {
+                    let window = match &mut self.window {
+                        Some(window) => window,
+                        none => none.insert(Window::open(frame.width(), frame.height())?),
+                    };
+                    window.show(frame, faces, took)?;
+                }
+            }
+            Turn::Blind(fault) => {
+                if fault == Fault::NoCamera && self.tally.frames == 0 {
+                    return Err(WatchError::NoCamera(fault.to_string()));
+                }
+                self.tally.broken += usize::from(fault == Fault::BadFrame);
+                if self.fault.replace(fault) != Some(fault) {
+                    log::warn!("{fault}");
+                }
+                if let Some(window) = &mut self.window {
+                    window.wait();
+                }
+            }
+        }
+        let closed = self.window.as_ref().is_some_and(|window| !window.is_open());
+        Ok(if closed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+}
+
+/// What was watched, in numbers.
+#[derive(Debug, Default)]
+struct Tally {
+    frames: usize,
+    broken: usize,
+    /// As [`Reminder`] counts.
+    reminders: [usize; 2],
+    time: Duration,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.time.as_secs_f32();
+        let [mask, nose] = [Reminder::Mask, Reminder::Nose].map(|reminder| self.reminders[reminder as usize]);
+        let visitors = if mask + nose == 1 { "visitor" } else { "visitors" };
+        write!(f, "{} frames in {seconds:.1} s, {} {visitors} reminded", self.frames, mask + nose)?;
+        if mask + nose > 0 {
+            write!(f, " ({mask} to put on a mask, {nose} to cover the nose)")?;
+        }
+        if self.broken > 0 {
+            write!(f, ", {} broken frames left out", self.broken)?;
+        }
+        Ok(())
+    }
+}
+
+/// Faces in words, for the log.
+struct Words<'a>(&'a [Face]);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("no face");
+        }
+        for (number, face) in self.0.iter().enumerate() {
+            let comma = if number == 0 { "" } else { ", " };
+            let Face { verdict, score, mouth, nose, .. } = face;
+            write!(f, "{comma}{verdict} (face {score:.2} mouth {mouth:.2} nose {nose:.2})")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_counts() {
+        let time = Duration::from_millis(19_940);
+        let mut tally = Tally { frames: 199, broken: 0, reminders: [0, 0], time };
+        assert_eq!(tally.to_string(), "199 frames in 19.9 s, 0 visitors reminded");
+        tally.reminders[Reminder::Nose as usize] = 1;
+        let one = "199 frames in 19.9 s, 1 visitor reminded (0 to put on a mask, 1 to cover the nose)";
+        assert_eq!(tally.to_string(), one);
+        tally.broken = 2;
+        assert_eq!(tally.to_string(), format!("{one}, 2 broken frames left out"));
+    }
+}

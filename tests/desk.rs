@@ -1,0 +1,271 @@
+//! The command line as a user meets it: what it prints, where, and its exit status.
+#![cfg(feature = "desk")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use image::{DynamicImage, ImageFormat, RgbImage};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/sample");
+
+fn maskbell() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_maskbell"));
+    command.env_remove("DISPLAY").stdin(Stdio::null());
+    command
+}
+
+fn run(words: &[&str]) -> Output {
+    maskbell().args(words).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn json(output: &Output) -> Vec<Value> {
+    out(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn images(lines: &[Value]) -> Vec<&str> {
+    lines.iter().map(|line| line["image"].as_str().unwrap()).collect()
+}
+
+/// One sentence on standard error, nothing on standard output, and the exit status.
+#[track_caller]
+fn assert_refused(output: &Output, status: i32, says: &str) {
+    let (err, code) = (err(output), output.status.code());
+    assert_eq!((code, out(output).as_str(), err.lines().count()), (Some(status), "", 1), "{err}");
+    assert!(err.starts_with("maskbell: ") && err.contains(says), "{err:?} should say {says:?}");
+}
+
+fn sample(name: &str) -> PathBuf {
+    Path::new(SAMPLE).join(name)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn folder(files: &[(&str, Vec<u8>)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+fn encoded(picture: DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    picture.write_to(&mut file, format).unwrap();
+    file.into_inner()
+}
+
+fn pattern(width: u32, height: u32) -> DynamicImage {
+    RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 99])).into()
+}
+
+fn read(name: &str) -> Vec<u8> {
+    fs::read(sample(name)).unwrap()
+}
+
+#[test]
+fn mistakes_on_the_command_line_get_one_sentence_and_status_2() {
+    assert_refused(
+        &run(&["--sauce", "x"]),
+        2,
+        "unexpected argument '--sauce' found: a similar argument exists",
+    );
+    assert_refused(&run(&["check"]), 2, "PICTURE|FOLDER|CLIP");
+    assert_refused(&run(&["check", "x.jpg", "--face-threshold", "1.5"]), 2, "a number from 0 to 1");
+    assert_refused(&run(&["--fast"]), 2, "--source");
+    assert_refused(&run(&["--source", "/dev/video0", "--fast"]), 2, "a camera sets its own pace");
+    assert_refused(&run(&["chekc"]), 2, "'check'");
+}
+
+#[test]
+fn help_explains_each_command() {
+    for (words, says) in [
+        (&["--help"][..], "watches the first camera"),
+        (&["check", "--help"], "\"verdict\""),
+        (&["tune", "--help"], "RTTTL"),
+    ] {
+        let help = run(words);
+        assert!(
+            help.status.success() && out(&help).contains("Examples:") && out(&help).contains(says),
+            "{help:?}"
+        );
+    }
+}
+
+#[test]
+fn json_has_one_object_a_picture_and_nothing_else() {
+    let bare = read("bare.jpg");
+    let folder = folder(&[
+        ("z.jpg", bare.clone()),
+        ("in/bare.JPG", bare),
+        ("in/grey16.png", encoded(pattern(320, 240).to_luma16().into(), ImageFormat::Png)),
+        ("alpha.png", encoded(pattern(320, 240).to_rgba8().into(), ImageFormat::Png)),
+        ("one.bmp", encoded(pattern(1, 1), ImageFormat::Bmp)),
+        ("large.jpg", encoded(pattern(8000, 6000), ImageFormat::Jpeg)),
+        ("readme.txt", b"no picture".to_vec()),
+    ]);
+    let output = run(&["check", "--json", text(folder.path())]);
+    assert!(output.status.success(), "{}", err(&output));
+    let lines = json(&output);
+    let names = ["alpha.png", "in/bare.JPG", "in/grey16.png", "large.jpg", "one.bmp", "z.jpg"];
+    assert_eq!(images(&lines), names);
+    assert_eq!(lines[1]["faces"], lines[5]["faces"]);
+
+    let face = &lines[1]["faces"][0];
+    let edges: Vec<f64> = face["box"].as_array().unwrap().iter().map(|edge| edge.as_f64().unwrap()).collect();
+    // The sample's face is 150 pixels high, in the middle of 640 × 480.
+    assert!((100.0..200.0).contains(&(edges[3] - edges[1])), "{face}");
+    assert!(edges[0] < 320.0 && edges[2] > 320.0 && edges[1] < 240.0 && edges[3] > 200.0, "{face}");
+    for score in ["score", "mouth", "nose"] {
+        assert!((0.0..=1.0).contains(&face[score].as_f64().unwrap()), "{face}");
+    }
+    assert!(["covered", "nose_out", "bare", "unsure"].contains(&face["verdict"].as_str().unwrap()), "{face}");
+
+    let strict = run(&["check", "--json", "--face-threshold", "1", text(&sample("bare.jpg"))]);
+    assert_eq!(json(&strict)[0], serde_json::json!({"image": text(&sample("bare.jpg")), "faces": []}));
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_the_rest_is_checked() {
+    let mut cut = read("bare.jpg");
+    cut.truncate(cut.len() / 2);
+    let folder = folder(&[
+        ("a.jpg", cut),
+        ("b.jpg", b"just text".to_vec()),
+        ("c.png", encoded(pattern(64, 64), ImageFormat::Png)[..50].to_vec()),
+        ("d.jpg", Vec::new()),
+        ("e.jpg", read("empty.jpg")),
+    ]);
+    let missing = folder.path().join("missing.jpg");
+    let output = run(&["check", "--json", text(&missing), text(folder.path())]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(images(&json(&output)), ["e.jpg"]);
+    let told: Vec<String> = err(&output).lines().map(str::to_owned).collect();
+    let named = ["missing.jpg", "a.jpg", "b.jpg", "c.png", "d.jpg"];
+    assert_eq!(told.len(), named.len(), "{told:#?}");
+    for (line, name) in told.iter().zip(named) {
+        assert!(line.starts_with("maskbell: ") && line.contains(name), "{line:?} should name {name}");
+    }
+    let empty = tempfile::tempdir().unwrap();
+    assert_refused(&run(&["check", text(empty.path())]), 1, "no pictures");
+}
+
+#[test]
+fn a_clip_is_checked_frame_by_frame() {
+    let mut clip = [read("empty.jpg"), read("bare.jpg"), read("bare.jpg")].concat();
+    clip.truncate(clip.len() - 1000);
+    let folder = folder(&[("clip.mjpeg", clip)]);
+    let copies = folder.path().join("copies");
+    let output = run(&["check", "--json", "--annotate", text(&copies), text(folder.path())]);
+    let lines = json(&output);
+    assert_eq!(images(&lines), ["clip.mjpeg", "clip.mjpeg"]);
+    assert_eq!((&lines[0]["frame"], &lines[1]["frame"]), (&Value::from(0), &Value::from(1)));
+    assert_eq!(lines[0]["faces"], Value::Array(vec![]));
+    assert_eq!(lines[1]["faces"].as_array().unwrap().len(), 1);
+    // The third is cut in the middle.
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("clip.mjpeg, frame 2"), "{}", err(&output));
+    // The copy is a clip again.
+    let copy = run(&["check", "--json", text(&copies.join("clip.mjpeg"))]);
+    assert_eq!((copy.status.code(), json(&copy).len()), (Some(0), 2), "{}", err(&copy));
+}
+
+#[test]
+fn copies_show_boxes_and_leave_the_pictures_alone() {
+    let folder = folder(&[("in/bare.jpg", read("bare.jpg")), ("empty.jpg", read("empty.jpg"))]);
+    let copies = tempfile::tempdir().unwrap();
+    let copies = copies.path().join("not/yet/there");
+    assert!(run(&["check", "--annotate", text(&copies), text(folder.path())]).status.success());
+    let open = |path: &Path| image::open(path).unwrap().into_rgb8();
+    let differing = |name: &str| {
+        let (before, after) = (open(&folder.path().join(name)), open(&copies.join(name)));
+        assert_eq!(before.dimensions(), after.dimensions());
+        let far = |(a, b): &(&image::Rgb<u8>, &image::Rgb<u8>)| (0..3).any(|i| a[i].abs_diff(b[i]) > 60);
+        before.pixels().zip(after.pixels()).filter(far).count()
+    };
+    assert!(differing("in/bare.jpg") > 500, "a box and its label cover many pixels");
+    assert_eq!(differing("empty.jpg"), 0);
+
+    let refused = run(&["check", "--annotate", text(folder.path()), text(folder.path())]);
+    assert_refused(&refused, 1, "would overwrite");
+    assert_eq!(fs::read(folder.path().join("empty.jpg")).unwrap(), read("empty.jpg"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_fault() {
+    let one = text(&sample("empty.jpg")).to_owned();
+    let mut child = maskbell()
+        .args(["check", "--json", &one, &one, &one])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with('{'), "{first}");
+    let mut told = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert_eq!((child.wait().unwrap().code(), told.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_recording_ends_in_a_summary() {
+    let folder = folder(&[("clip.mjpeg", [read("empty.jpg"), read("bare.jpg"), read("empty.jpg")].concat())]);
+    let clip = folder.path().join("clip.mjpeg");
+    let output = run(&["--source", text(&clip), "--fast", "-v"]);
+    assert!(output.status.success(), "{}", err(&output));
+    assert!(
+        out(&output).starts_with("3 frames in ") && out(&output).lines().count() == 1,
+        "{}",
+        out(&output)
+    );
+    assert!(err(&output).contains("0.10 s: "), "-v tells each frame: {}", err(&output));
+}
+
+#[test]
+fn nothing_to_watch_is_told_in_one_sentence() {
+    assert_refused(&run(&["--source", "/dev/video99"]), 1, "/dev/video99");
+    assert_refused(&run(&["--source", "no/such/clip.mjpeg"]), 1, "no/such/clip.mjpeg");
+    let empty = tempfile::tempdir().unwrap();
+    assert_refused(&run(&["--source", text(empty.path())]), 1, "no pictures");
+    let window = run(&["--source", text(&sample("empty.jpg")), "--fast", "--show"]);
+    assert_eq!(window.status.code(), Some(1));
+    let told = err(&window);
+    assert!(told.lines().last().unwrap().contains("--show needs a graphical session"), "{told}");
+}
+
+#[test]
+fn melodies_are_played_written_and_explained() {
+    let played = run(&["tune", "x:d=32,o=6,b=900:a,p,c#7"]);
+    assert!(played.status.success(), "{}", err(&played));
+    let notes: Vec<String> =
+        out(&played).lines().map(|line| line.split_whitespace().take(2).collect()).collect();
+    // The pause, a thirty-second of a whole note, takes 8 ms: too short for a line.
+    assert_eq!(notes, ["A61760", "C#72217"]);
+
+    let folder = folder(&[("bell.rtttl", b"bell:d=4,o=5,b=120:a,c6\n".to_vec())]);
+    let (melody, wav) = (folder.path().join("bell.rtttl"), folder.path().join("bell.wav"));
+    assert!(run(&["tune", text(&melody), "--wav", text(&wav)]).status.success());
+    let sound = hound::WavReader::open(&wav).unwrap();
+    assert_eq!((sound.spec().sample_rate, sound.duration()), (44_100, 44_100));
+
+    assert_refused(&run(&["tune", text(&melody), "--wav", text(&melody)]), 1, "would overwrite");
+    assert_refused(&run(&["tune", "x:d=8:c,h"]), 1, "character 9: `h` is no note");
+    assert_refused(&run(&["tune", "nothing"]), 1, "nothing: there is no such file");
+    assert_refused(&run(&["tune", "x::c", "--wav", "no/such/folder.wav"]), 1, "no/such/folder.wav");
+}
