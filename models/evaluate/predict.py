@@ -24,8 +24,10 @@ NOSE_HIGH = 0.5
 """A nose is seen, and no mouth: `nose_out`."""
 LOW = 0.35
 """Below it for both: `covered`. Between: `unsure`."""
-LEAST_FACE = 20
-"""Longer side of a face, in pixels of the picture, below which it is `unsure`."""
+LEAST_FACE = 16
+"""Shorter side of a face, in pixels of the picture, below which it is `unsure`."""
+MOST_OUTSIDE = 0.15
+"""Share of a face's box that may lie outside of the picture."""
 
 MODELS = Path(__file__).resolve().parent.parent
 
@@ -90,9 +92,12 @@ class MouthFinder:
         return float(mouth), float(nose)
 
 
-def verdict(box: np.ndarray, mouth: float, nose: float) -> str:
+def verdict(picture: np.ndarray, box: np.ndarray, mouth: float, nose: float) -> str:
     """The firmware's decision about one face in one frame."""
-    if max(box[2] - box[0], box[3] - box[1]) < LEAST_FACE:
+    width, height = box[2:] - box[:2]
+    low, high = np.maximum(box[:2], 0), np.minimum(box[2:], picture.shape[1::-1])
+    inside = np.prod(np.maximum(high - low, 0))
+    if min(width, height) < LEAST_FACE or inside < (1 - MOST_OUTSIDE) * width * height:
         return "unsure"
     if mouth >= MOUTH_HIGH:
         return "bare"
@@ -124,7 +129,7 @@ def main() -> None:
                 {
                     "box": [round(float(v), 1) for v in box],
                     "score": round(float(score), 4),
-                    "verdict": verdict(box, mouth, nose),
+                    "verdict": verdict(picture, box, mouth, nose),
                     "mouth": round(mouth, 4),
                     "nose": round(nose, 4),
                 }

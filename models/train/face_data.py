@@ -200,7 +200,6 @@ class Stream(IterableDataset):
         self.scenes, self.batch, self.seed = scenes, batch, seed
 
     def __iter__(self):
-        cv2.setNumThreads(1)
         rng = np.random.default_rng(self.seed)
         while True:
             pixels = np.zeros((self.batch, FACE_HEIGHT, FACE_WIDTH, 3), np.uint8)

@@ -245,7 +245,6 @@ class Stream(IterableDataset):
         self.faces, self.batch, self.seed = faces, batch, seed
 
     def __iter__(self):
-        cv2.setNumThreads(1)
         rng = np.random.default_rng(self.seed)
         while True:
             samples = [draw(self.faces, rng) for _ in range(self.batch)]
