@@ -24,7 +24,7 @@ from train.loop import train
 from train.torch_net import GraphNet
 from train.yunet import Teacher, load, narrowed
 
-WIDTH = 48
+WIDTH = 60
 """Channels of the stage at stride 4 (YuNet-n: 64)."""
 FROZEN = ("backbone/model0", "backbone/model1", "backbone/model2")
 
@@ -153,7 +153,7 @@ def main() -> None:
         prefetch_factor=8,
     )
     train(
-        net, iter(stream), loss, steps=arguments.steps, peak=1e-3,
+        net, iter(stream), loss, steps=arguments.steps, peak=6e-4,
         checkpoint=arguments.out / "face.pt", minutes=arguments.minutes,
     )
 

@@ -103,7 +103,7 @@ class Graph:
 FACE_STRIDES = (8, 16, 32)
 
 
-def face_graph(narrow: int = 48) -> Graph:
+def face_graph(narrow: int = 60) -> Graph:
     """The face finder: YuNet-n with a narrower stage at stride 4.
 
     `narrow` is the width of that stage, the dearest of the network; 64 is

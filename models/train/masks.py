@@ -16,8 +16,8 @@ import numpy as np
 
 Random = np.random.Generator
 
-HEIGHTS = ("correct", "under_nose", "chin")
-"""How high a mask sits: all covered; nose out; nose and mouth out."""
+HEIGHTS = ("correct", "under_nose", "chin", "eyes")
+"""How high a mask sits: all covered; nose out; nose and mouth out; over the eyes."""
 
 
 @dataclass
@@ -66,17 +66,23 @@ def corners(points: np.ndarray, height: str, rng: Random) -> np.ndarray:
     right = across * max(0.15, rng.uniform(0.95, 1.2) - 1.3 * turn)
     chin = mouth + down * rng.uniform(0.62, 0.9)
     if height == "correct":
-        top = eyes + (nose - eyes) * rng.uniform(0.2, 0.72)
-        ends = eyes + down * rng.uniform(0.3, 0.65)
+        top = eyes + (nose - eyes) * rng.uniform(0.1, 0.55)
+        ends = eyes + down * rng.uniform(0.2, 0.5)
     elif height == "under_nose":
-        top = nose + (mouth - nose) * rng.uniform(0.02, 0.5)
+        top = nose + (mouth - nose) * rng.uniform(-0.08, 0.42)
         ends = eyes + down * rng.uniform(0.6, 0.95)
+    elif height == "eyes":
+        top = eyes - down * rng.uniform(0.3, 0.7)
+        ends = eyes - down * rng.uniform(0.1, 0.5)
+        chin = eyes + (nose - eyes) * rng.uniform(0.3, 0.8)
     else:
         top = mouth + down * rng.uniform(0.27, 0.5)
         ends = mouth + down * rng.uniform(-0.3, 0.2)
         chin = mouth + down * rng.uniform(0.75, 1.2)
     low = max(0.0, float((top - mouth) @ down / (down @ down + 1e-6))) + rng.uniform(0.15, 0.4)
     bottom = mouth + down * low
+    if height == "eyes":
+        bottom = eyes + down * rng.uniform(0.05, 0.3)
     inset = rng.uniform(0.6, 0.9)
     slant = down * rng.normal(0, 0.05)
     return np.float32(
@@ -121,6 +127,12 @@ def lay(picture: np.ndarray, cloth: Cloth, target: np.ndarray, rng: Random) -> N
     matrix, _ = cv2.findHomography(cloth.corners, target)
     if matrix is None:
         return
+    # Six points fit only roughly; the middle of the upper edge must fit well,
+    # since it decides whether the nose shows.
+    top = matrix @ np.append(cloth.corners[1], 1)
+    shift = np.eye(3)
+    shift[:2, 2] = target[1] - top[:2] / top[2]
+    matrix = shift @ matrix
     size = picture.shape[1::-1]
     pixels = cv2.warpPerspective(cloth.pixels, matrix, size, flags=cv2.INTER_LINEAR)
     alpha = cv2.warpPerspective(cloth.alpha, matrix, size, flags=cv2.INTER_LINEAR)
@@ -250,6 +262,27 @@ def cover_by_hand(picture: np.ndarray, points: np.ndarray, rng: Random) -> None:
         cv2.line(alpha, line[0].tolist(), line[1].tolist(), 255, max(1, round(width * 0.36)),
                  cv2.LINE_AA, 4)
         shade = skin * rng.uniform(0.85, 1.05)
+        blend(picture, np.broadcast_to(shade, picture.shape), alpha)
+
+
+def open_mouth(picture: np.ndarray, points: np.ndarray, rng: Random) -> None:
+    """A dark opening with a rim of lips, sometimes teeth, in place."""
+    eyes, mouth, _, across = frame(points)
+    width = float(np.linalg.norm(points[4] - points[3])) + 1e-6
+    tall = float(np.linalg.norm(mouth - eyes)) * rng.uniform(0.25, 0.6)
+    angle = float(np.degrees(np.arctan2(across[1], across[0])))
+    middle = mouth + (mouth - eyes) * rng.uniform(0, 0.15)
+    lips = np.array([150, 75, 75]) * rng.uniform(0.5, 1.2)
+    inside = np.array([70, 25, 25]) * rng.uniform(0.2, 1.2)
+    layers = [(lips, 1.0, 1.0, 0.0), (inside, 0.82, 0.78, 0.0)]
+    if rng.random() < 0.5:
+        layers.append((np.full(3, rng.uniform(150, 240)), 0.6, 0.18, -0.5))
+    for shade, wide, high, up in layers:
+        alpha = np.zeros(picture.shape[:2], np.uint8)
+        place = middle + (mouth - eyes) / np.linalg.norm(mouth - eyes) * (up * tall * 0.5)
+        size = max(1.0, width * 0.5 * wide), max(1.0, tall * 0.5 * high)
+        cv2.ellipse(alpha, (tuple(map(float, place)), (size[0] * 2, size[1] * 2), angle), 255, -1,
+                    cv2.LINE_AA)
         blend(picture, np.broadcast_to(shade, picture.shape), alpha)
 
 

@@ -130,14 +130,16 @@ def _background(pixels: np.ndarray, boxes: list[np.ndarray], rng: Random) -> Cro
 
 
 RECIPE = {
-    "bare": 0.30,
-    "bare_far": 0.07,
-    "chin": 0.07,
-    "covered": 0.20,
-    "covered_far": 0.12,
-    "covered_drawn": 0.06,
-    "hidden": 0.04,
-    "nose_drawn": 0.10,
+    "bare": 0.21,
+    "bare_far": 0.06,
+    "shout": 0.02,
+    "chin": 0.09,
+    "eyes": 0.02,
+    "covered": 0.18,
+    "covered_far": 0.11,
+    "covered_drawn": 0.08,
+    "hidden": 0.03,
+    "nose_drawn": 0.16,
     "nose_far": 0.03,
     "background": 0.01,
 }
@@ -150,7 +152,9 @@ def draw(faces: Faces, rng: Random) -> Sample:
     crop = {
         "bare": lambda: faces.pick("no_mask_near", rng),
         "bare_far": lambda: faces.pick("no_mask_far", rng),
+        "shout": lambda: _shouting(faces, rng),
         "chin": lambda: _dressed(faces, "chin", (1, 1), rng),
+        "eyes": lambda: _dressed(faces, "eyes", (1, -1), rng),
         "covered": lambda: faces.pick("mask_near", rng),
         "covered_far": lambda: faces.pick("mask_far", rng),
         "covered_drawn": lambda: _dressed(faces, "correct", (0, 0), rng),
@@ -164,18 +168,26 @@ def draw(faces: Faces, rng: Random) -> Sample:
 
 def _dressed(faces: Faces, height: str, seen: tuple[int, int], rng: Random) -> Crop:
     """A mask drawn here, or one of the pictures that come with one drawn."""
-    if rng.random() < 0.2:
+    if height != "eyes" and rng.random() < 0.2:
         names = [height] if height != "under_nose" else ["under_nose", "tip"]
         return faces.pick(f"synth_{rng.choice(names)}", rng)
     crop = faces.pick("no_mask_near", rng)
     pixels = crop.pixels.copy()
-    if rng.random() < 0.4:
+    if rng.random() < 0.5:
         other = faces.pick("mask_near", rng)
         cloth = masks.worn(other.pixels, other.points, rng)
         masks.lay(pixels, cloth, masks.corners(crop.points, height, rng), rng)
     else:
         masks.wear(pixels, crop.points, height, faces.cloths, rng)
     return replace(crop, pixels=pixels, seen=seen)
+
+
+def _shouting(faces: Faces, rng: Random) -> Crop:
+    """A wide open mouth, which the bare faces at hand hardly show."""
+    crop = faces.pick("no_mask_near", rng)
+    pixels = crop.pixels.copy()
+    masks.open_mouth(pixels, crop.points, rng)
+    return replace(crop, pixels=pixels)
 
 
 def _hidden(faces: Faces, rng: Random) -> Crop:
