@@ -1,0 +1,1 @@
+"""Scores what the firmware sees against annotated pictures."""

@@ -1,0 +1,141 @@
+"""Runs the two TFLite files over a folder and prints the firmware's JSON.
+
+For the desk, without the firmware: to compare float with int8, or new weights
+with old. Run from the folder above: `python -m evaluate.predict FOLDER`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from tqdm import tqdm
+
+from evaluate import vision
+
+MOUTH_HIGH = 0.5
+"""A mouth is seen: `bare`."""
+NOSE_HIGH = 0.5
+"""A nose is seen, and no mouth: `nose_out`."""
+LOW = 0.35
+"""Below it for both: `covered`. Between: `unsure`."""
+LEAST_FACE = 16
+"""Shorter side of a face, in pixels of the picture, below which it is `unsure`."""
+MOST_OUTSIDE = 0.15
+"""Share of a face's box that may lie outside of the picture."""
+
+MODELS = Path(__file__).resolve().parent.parent
+
+
+class Network:
+    """A TFLite file, int8 or float, with real numbers going in and out."""
+
+    def __init__(self, path: Path) -> None:
+        self.interpreter = Interpreter(str(path), num_threads=1)
+        self.interpreter.allocate_tensors()
+        self.input = self.interpreter.get_input_details()[0]
+        self.outputs = self.interpreter.get_output_details()
+
+    def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
+        """The outputs for a uint8 picture, in the order of the file."""
+        if self.input["dtype"] == np.int8:
+            pixels = (picture.astype(np.int16) - 128).astype(np.int8)
+        else:
+            pixels = picture.astype(np.float32)
+        self.interpreter.set_tensor(self.input["index"], pixels[None])
+        self.interpreter.invoke()
+        return [self._real(output) for output in self.outputs]
+
+    def _real(self, output: dict) -> np.ndarray:
+        value = self.interpreter.get_tensor(output["index"])[0]
+        scale, zero = output["quantization"]
+        return (value.astype(np.float32) - zero) * scale if scale else value
+
+
+class FaceFinder:
+    """The face network with its decoding."""
+
+    def __init__(self, path: Path) -> None:
+        self.network = Network(path)
+
+    def __call__(self, picture: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+        """Boxes in pixels of the picture, and scores."""
+        pixels, scale = vision.letterbox(picture)
+        outputs = self.network(pixels)
+        by_stride = {}
+        for stride in vision.FACE_STRIDES:
+            rows = -(-vision.FACE_HEIGHT // stride)
+            score, box = (
+                next(o for o in outputs if o.shape[0] == rows and o.shape[2] == n) for n in (1, 4)
+            )
+            by_stride[stride] = score[..., 0], box
+        boxes, scores = vision.decode_faces(by_stride, threshold)
+        return boxes / scale, scores
+
+
+class MouthFinder:
+    """The mouth network: how surely a mouth and a nose are seen."""
+
+    def __init__(self, path: Path) -> None:
+        self.network = Network(path)
+
+    def __call__(self, picture: np.ndarray, box: np.ndarray) -> tuple[float, float]:
+        """Probability of a visible mouth, and of a visible nose."""
+        outputs = self.network(vision.crop(picture, box))
+        score = next(o for o in outputs if o.shape[2] == 2)
+        mouth, nose = vision.sigmoid(score.max(axis=(0, 1)))
+        return float(mouth), float(nose)
+
+
+def verdict(picture: np.ndarray, box: np.ndarray, mouth: float, nose: float) -> str:
+    """The firmware's decision about one face in one frame."""
+    width, height = box[2:] - box[:2]
+    low, high = np.maximum(box[:2], 0), np.minimum(box[2:], picture.shape[1::-1])
+    inside = np.prod(np.maximum(high - low, 0))
+    if min(width, height) < LEAST_FACE or inside < (1 - MOST_OUTSIDE) * width * height:
+        return "unsure"
+    if mouth >= MOUTH_HIGH:
+        return "bare"
+    if nose >= NOSE_HIGH:
+        return "nose_out"
+    return "covered" if max(mouth, nose) < LOW else "unsure"
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--face", type=Path, default=MODELS / "face.tflite")
+    parser.add_argument("--mouth", type=Path, default=MODELS / "mouth.tflite")
+    parser.add_argument("--face-threshold", type=float, default=vision.FACE_THRESHOLD)
+    arguments = parser.parse_args()
+    find_faces, find_mouth = FaceFinder(arguments.face), MouthFinder(arguments.mouth)
+    names = sorted(
+        path.relative_to(arguments.folder).as_posix()
+        for path in arguments.folder.rglob("*")
+        if path.suffix.lower() in (".jpg", ".jpeg", ".png")
+    )
+    for name in tqdm(names, unit="picture", file=sys.stderr):
+        picture = cv2.cvtColor(cv2.imread(str(arguments.folder / name)), cv2.COLOR_BGR2RGB)
+        faces = []
+        for box, score in zip(*find_faces(picture, arguments.face_threshold)):
+            mouth, nose = find_mouth(picture, box)
+            faces.append(
+                {
+                    "box": [round(float(v), 1) for v in box],
+                    "score": round(float(score), 4),
+                    "verdict": verdict(picture, box, mouth, nose),
+                    "mouth": round(mouth, 4),
+                    "nose": round(nose, 4),
+                }
+            )
+        print(json.dumps({"image": name, "faces": faces}))
+
+
+if __name__ == "__main__":
+    main()

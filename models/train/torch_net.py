@@ -1,0 +1,91 @@
+"""A `Graph` as a PyTorch module, with TensorFlow's paddings."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from train.graph import Graph, Layer
+
+
+def _name(layer: str) -> str:
+    """PyTorch does not allow dots in the names of modules."""
+    return layer.replace(".", "/")
+
+
+class GraphNet(nn.Module):
+    """Runs a graph on pixels: N×3×H×W, RGB, 0…255. Gives the outputs by name."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.graph = graph
+        # A network that learns from nothing likes small inputs; `folded` puts
+        # the factor into the first weights.
+        self.input_scale = 1 / 64 if graph.norm else 1.0
+        self.weights = nn.ModuleDict()
+        self.norms = nn.ModuleDict()
+        for layer in graph.layers:
+            if layer.op not in ("conv", "depthwise"):
+                continue
+            depth = graph.sizes[layer.inputs[0]][2]
+            groups = depth if layer.op == "depthwise" else 1
+            self.weights[_name(layer.name)] = nn.Conv2d(
+                depth, layer.channels, layer.kernel, layer.stride, groups=groups,
+                bias=not layer.norm,
+            )
+            if layer.norm:
+                self.norms[_name(layer.name)] = nn.BatchNorm2d(layer.channels)
+
+    def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """All named outputs, N×C×h×w."""
+        tensors = self.run(pixels)
+        return {name: tensors[name] for name in self.graph.outputs}
+
+    def run(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Every tensor of the network by its layer's name."""
+        tensors = {"input": pixels * self.input_scale}
+        for layer in self.graph.layers:
+            tensors[layer.name] = self._step(layer, [tensors[name] for name in layer.inputs])
+        return tensors
+
+    def _step(self, layer: Layer, inputs: list[torch.Tensor]) -> torch.Tensor:
+        x = inputs[0]
+        if layer.op == "pool":
+            return F.max_pool2d(x, 2, ceil_mode=True)
+        if layer.op == "resize":
+            return F.interpolate(x, size=layer.size, mode="nearest")
+        if layer.op == "add":
+            x = x + inputs[1]
+        else:
+            if layer.kernel == 3:
+                # SAME: a stride of 2 on an even size pads below and right only.
+                x = F.pad(x, (0, 1, 0, 1) if layer.stride == 2 else (1, 1, 1, 1))
+            x = self.weights[_name(layer.name)](x)
+            if layer.norm:
+                x = self.norms[_name(layer.name)](x)
+        return F.relu(x) if layer.relu else x
+
+    def folded(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Weights (output×input×kh×kw) and biases with normalisation folded in."""
+        result = {}
+        for layer in self.graph.layers:
+            if layer.op not in ("conv", "depthwise"):
+                continue
+            conv = self.weights[_name(layer.name)]
+            weight = conv.weight.detach().double()
+            if layer.norm:
+                norm = self.norms[_name(layer.name)]
+                gain = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach().double()
+                bias = norm.bias.detach().double() - norm.running_mean.double() * gain
+                weight = weight * gain[:, None, None, None]
+            else:
+                bias = conv.bias.detach().double()
+            if layer.inputs[0] == "input":
+                weight = weight * self.input_scale
+            result[layer.name] = (
+                weight.numpy().astype(np.float32),
+                bias.numpy().astype(np.float32),
+            )
+        return result
