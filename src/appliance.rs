@@ -11,11 +11,11 @@ use log::{LevelFilter, debug, error, info, warn};
 use simplelog::{ConfigBuilder, WriteLogger};
 
 use crate::board::Board;
+use crate::camera;
 use crate::camera::v4l2::{Options, V4l2Camera};
-use crate::camera::{self, Source};
 use crate::memory::heap_calls;
 use crate::policy::Times;
-use crate::signal::{Fault, Settings, Signals, terminal};
+use crate::signal::{Fault, Settings, Signals};
 use crate::vision::Thresholds;
 use crate::watch::{Turn, Watch};
 
@@ -45,41 +45,9 @@ pub fn run() -> ExitCode {
             }
         }
     };
-    watch_camera(&mut watch, &mut V4l2Camera::new(Options::default()), &signals)
-}
-
-fn watch_camera(watch: &mut Watch, camera: &mut dyn Source, signals: &Signals) -> ExitCode {
-    let mut state = None;
-    let mut progress = Progress::new();
-    let ended = watch.run(camera, |turn| {
-        match turn {
-            Turn::Seen { frame, faces, reminder, took } => {
-                if state != Some(State::Watching) {
-                    state = Some(State::Watching);
-                    info!("watching: {}×{} {:?}", frame.width(), frame.height(), frame.format());
-                }
-                if let Some(reminder) = reminder {
-                    info!("reminder: {}", terminal::text(reminder));
-                    signals.remind(reminder);
-                }
-                signals.frame_done();
-                for face in faces {
-                    debug!("face of {:.0} pixels: {}", face.bounds.height(), face.verdict);
-                }
-                progress.count(took);
-            }
-            Turn::Blind(fault) => {
-                if state != Some(State::Blind(fault)) {
-                    state = Some(State::Blind(fault));
-                    warn!("{fault}");
-                }
-                match fault {
-                    camera::Fault::NoCamera => signals.fault(Fault::NoCamera),
-                    camera::Fault::NoFrames => signals.fault(Fault::NoFrames),
-                    camera::Fault::BadFrame => {}
-                }
-            }
-        }
+    let mut attendant = Attendant::new(signals);
+    let ended = watch.run(&mut V4l2Camera::new(Options::default()), |turn| {
+        attendant.attend(turn);
         ControlFlow::Continue(())
     });
     if let Err(error) = ended {
@@ -88,14 +56,64 @@ fn watch_camera(watch: &mut Watch, camera: &mut dyn Source, signals: &Signals) -
     ExitCode::FAILURE
 }
 
+/// Acts on each turn of the loop: log, buzzer, LED.  Allocates nothing.
+#[derive(Debug)]
+pub struct Attendant {
+    signals: Signals,
+    /// `None` before the first turn.
+    state: Option<State>,
+    progress: Progress,
+}
+
+impl Attendant {
+    /// One that has seen nothing yet.
+    pub fn new(signals: Signals) -> Self {
+        Self { signals, state: None, progress: Progress::new() }
+    }
+
+    /// Reminds, shows faults, and logs what has changed.
+    pub fn attend(&mut self, turn: Turn) {
+        match turn {
+            Turn::Seen { frame, faces, reminder, took } => {
+                if self.is_news(State::Watching) {
+                    info!("watching: {}×{} {:?}", frame.width(), frame.height(), frame.format());
+                }
+                if let Some(reminder) = reminder {
+                    self.signals.remind(reminder);
+                }
+                self.signals.frame_done();
+                for face in faces {
+                    debug!("face of {:.0} pixels: {}", face.bounds.height(), face.verdict);
+                }
+                self.progress.count(took);
+            }
+            Turn::Blind(fault) => {
+                if self.is_news(State::Blind(fault)) {
+                    warn!("{fault}");
+                }
+                match fault {
+                    camera::Fault::NoCamera => self.signals.fault(Fault::NoCamera),
+                    camera::Fault::NoFrames => self.signals.fault(Fault::NoFrames),
+                    camera::Fault::BadFrame => {}
+                }
+            }
+        }
+    }
+
+    fn is_news(&mut self, state: State) -> bool {
+        self.state.replace(state) != Some(state)
+    }
+}
+
 /// What was logged last, so that only changes are.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     Watching,
     Blind(camera::Fault),
 }
 
 /// Counts frames and reports now and then.
+#[derive(Debug)]
 struct Progress {
     since: Instant,
     frames: u32,

@@ -129,10 +129,11 @@ impl Signals {
         }
     }
 
-    /// Sounds a reminder.  One that is already sounding or waiting is not repeated; others wait for its end.
+    /// Sounds and logs a reminder.  One that is already sounding or waiting is not repeated; others wait for its end.
     pub fn remind(&self, reminder: Reminder) {
+        log::info!("{}", terminal::text(reminder));
         match &self.output {
-            Output::Terminal => terminal::remind(reminder),
+            Output::Terminal => terminal::ring(),
             Output::Pins { player, .. } => {
                 self.notes.request(Tone::from(reminder));
                 player.unpark();

@@ -1,4 +1,4 @@
-//! In place of the buzzer on a PC: a log line and the terminal's bell.
+//! Reminders in words; and in place of the buzzer on a PC, the terminal's bell.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,10 +7,8 @@ use crate::policy::Reminder;
 /// The control character that makes a terminal ring (ASCII BEL).
 const BELL: &[u8] = b"\x07";
 
-/// Says a reminder.  The bell rings only where standard output is a terminal: a file or a pipe gets no control
-/// characters.
-pub fn remind(reminder: Reminder) {
-    log::info!("{}", text(reminder));
+/// Rings, but only where standard output is a terminal: a file or a pipe gets no control characters.
+pub fn ring() {
     let mut stdout = io::stdout().lock();
     if stdout.is_terminal() {
         // No bell is no reason to stop watching.
