@@ -212,7 +212,7 @@ const WATCH_EXAMPLES: &str = "\
 Examples:
   maskbell                                 watch the first camera
   maskbell --show                          the same, with a window
-  maskbell --source visit.mjpeg --show     replay a recording
+  maskbell --source visit.mjpeg --show     replay a recording, boxes in a window
   maskbell check --json photos/            what is seen in each picture of a folder
   maskbell tune 'hello:d=8,o=6,b=160:c,e'  play a melody
 

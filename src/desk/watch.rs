@@ -21,7 +21,7 @@ use crate::watch::{Turn, Watch};
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// There is no camera.
-    #[error("{0}; or watch a recording, with --source PATH")]
+    #[error("{0}, or watch a recording with --source PATH")]
     NoCamera(String),
     /// The recording cannot be opened.
     #[error(transparent)]
