@@ -20,9 +20,9 @@ from evaluate import vision
 
 MOUTH_HIGH = 0.5
 """A mouth is seen: `bare`."""
-NOSE_HIGH = 0.5
+NOSE_HIGH = 0.7
 """A nose is seen, and no mouth: `nose_out`."""
-LOW = 0.35
+LOW = 0.4
 """Below it for both: `covered`. Between: `unsure`."""
 LEAST_FACE = 16
 """Shorter side of a face, in pixels of the picture, below which it is `unsure`."""

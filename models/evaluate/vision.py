@@ -11,7 +11,7 @@ import numpy as np
 
 FACE_HEIGHT, FACE_WIDTH = 240, 320
 FACE_STRIDES = (8, 16, 32)
-FACE_THRESHOLD = 0.5
+FACE_THRESHOLD = 0.57
 """Least score of a face."""
 NMS_IOU = 0.4
 """Of two boxes that overlap more, the one with the lower score goes."""
