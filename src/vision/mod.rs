@@ -79,7 +79,7 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { face: 0.5, least_face: 16.0, mouth: 0.6, nose: 0.6, covered: 0.4 }
+        Self { face: 0.57, least_face: 16.0, mouth: 0.5, nose: 0.7, covered: 0.4 }
     }
 }
 
