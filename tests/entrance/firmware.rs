@@ -1,0 +1,64 @@
+//! The binary that goes on the card: cross-built once for all tests.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+const TARGET: &str = "aarch64-unknown-linux-gnu";
+
+/// The firmware: what `MASKBELL_FIRMWARE` names, or else what Cargo builds of this checkout.
+pub(crate) fn path() -> &'static Path {
+    static FIRMWARE: OnceLock<PathBuf> = OnceLock::new();
+    FIRMWARE.get_or_init(|| match env::var_os("MASKBELL_FIRMWARE") {
+        Some(path) => PathBuf::from(path),
+        None => build(),
+    })
+}
+
+fn build() -> PathBuf {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--bin", "maskbell", "--profile", "firmware", "--no-default-features"])
+        .args(["--target", TARGET, "--message-format", "json-render-diagnostics"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "the firmware does not build: see above");
+    // One JSON object a line; the last executable is the binary.
+    let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
+    let executable = messages.lines().rev().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message["executable"].as_str()?))
+    });
+    executable.expect("cargo names the binary it built")
+}
+
+/// Whether the kernel runs the file as it is, without a loader and shared libraries: 64-bit ELF for aarch64 in which
+/// no program header asks for an interpreter ("Tool Interface Standard: ELF" and its 64-bit extension).
+pub(crate) fn is_static_aarch64(path: &Path) -> Result<bool, String> {
+    const CLASS_64_LITTLE_ENDIAN: [u8; 6] = *b"\x7fELF\x02\x01";
+    const MACHINE_AARCH64: u16 = 183;
+    const SEGMENT_INTERPRETER: u32 = 3;
+    let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let short = || format!("{} ends too early for an ELF file", path.display());
+    let half = |offset: usize| Some(u16::from_le_bytes(*bytes.get(offset..)?.first_chunk()?));
+    let word = |offset: usize| Some(u32::from_le_bytes(*bytes.get(offset..)?.first_chunk()?));
+    let long = |offset: usize| Some(u64::from_le_bytes(*bytes.get(offset..)?.first_chunk()?));
+    if !bytes.starts_with(&CLASS_64_LITTLE_ENDIAN) || half(18) != Some(MACHINE_AARCH64) {
+        return Err(format!("{} is no 64-bit ELF file for aarch64", path.display()));
+    }
+    let headers = long(32).ok_or_else(short)? as usize;
+    let (size, count) = (half(54).ok_or_else(short)?, half(56).ok_or_else(short)?);
+    for index in 0..usize::from(count) {
+        let segment = word(headers + index * usize::from(size)).ok_or_else(short)?;
+        if segment == SEGMENT_INTERPRETER {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
