@@ -94,6 +94,7 @@ impl Attendant {
                 match fault {
                     camera::Fault::NoCamera => self.signals.fault(Fault::NoCamera),
                     camera::Fault::NoFrames => self.signals.fault(Fault::NoFrames),
+                    // Happens now and then; a camera that sends nothing else becomes `NoFrames`.
                     camera::Fault::BadFrame => {}
                 }
             }

@@ -1,5 +1,7 @@
 //! One picture as a camera delivers it: pixels, their layout, and when they were taken.
 
+pub(crate) mod pixels;
+
 use std::time::Duration;
 
 /// How the pixels of a [`Frame`] lie in memory (names as V4L2 uses them).

@@ -205,9 +205,13 @@ const fn devices(controller: PinController) -> &'static [&'static str] {
     }
 }
 
+/// PWM that does not reach the pins: a Pi 4's second, which plays analogue audio, and that of a Pi 5's fan.
+const ELSEWHERE: [&str; 2] = ["fe20c800.pwm", "1f0009c000.pwm"];
+
 /// The number of the chip that serves the pins: by its device, since numbers change with the kernel.
 ///
-/// A chip of another name will do if it is the only one (an emulated board, a future device tree).
+/// A chip of another name will do if it is the only one (an emulated board, a future device tree), unless it is known
+/// to serve something else.
 fn find_chip(class: &Path, controller: PinController, pin: u8) -> Result<u8, PwmError> {
     let mut chips: Vec<(u8, PathBuf)> = fs::read_dir(class)
         .into_iter()
@@ -223,7 +227,10 @@ fn find_chip(class: &Path, controller: PinController, pin: u8) -> Result<u8, Pwm
     let wanted = devices(controller);
     let known = chips.iter().find(|(_, device)| wanted.iter().any(|name| device.as_os_str() == *name));
     match (known, chips.as_slice()) {
-        (Some(&(number, _)), _) | (None, &[(number, _)]) => Ok(number),
+        (Some(&(number, _)), _) => Ok(number),
+        (None, [(number, device)]) if !ELSEWHERE.iter().any(|name| device.as_os_str() == *name) => {
+            Ok(*number)
+        }
         (None, []) => Err(PwmError::NoChip { pin }),
         (None, _) => Err(PwmError::OtherChips {
             pin,
@@ -279,6 +286,13 @@ mod tests {
         {
             assert!(error.contains(part), "{part} is not in {error}");
         }
+    }
+
+    #[test]
+    fn a_chip_that_serves_something_else_will_not_do() {
+        let fan = find(&[(0, "1f0009c000.pwm")], PinController::Rp1).unwrap_err().to_string();
+        assert!(fan.contains("pwmchip0 at 1f0009c000.pwm"), "{fan}");
+        find(&[(0, "fe20c800.pwm")], PinController::Bcm2835).unwrap_err();
     }
 
     #[test]

@@ -93,6 +93,8 @@ fn step(data: &[u8], place: Place, header: &mut Header) -> ControlFlow<Walk, Pla
         START_OF_IMAGE => return ControlFlow::Break(Walk::Broken { resume: position }),
         // No marker, or a stray restart marker.
         0 | 1 | 0xd0..=0xd7 => return broken,
+        // Behind the scan of a sequential JPEG comes its end; a second scan is a lost piece of the stream.
+        _ if header.has_scan && header.process < 2 => return broken,
         _ => {}
     }
     let Some(length) = data.get(body..body + 2) else { return unfinished };

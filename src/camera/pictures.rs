@@ -1,7 +1,7 @@
 //! Pictures and folders of pictures as a camera, for the desk.
 
-use std::fs;
-use std::io::{self, Cursor};
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,11 +34,14 @@ const EXTENSIONS: [&str; 13] =
 /// [`OpenError`] if it cannot be read, is no picture, is broken or cut short, or has more than [`MAX_PIXELS`].
 pub fn load_picture(path: &Path) -> Result<RgbImage, OpenError> {
     let picture_error = |reason: String| OpenError::Picture { path: path.to_owned(), reason };
-    let length = fs::metadata(path).map_err(OpenError::io(path))?.len();
-    if length > MAX_FILE_BYTES {
-        return Err(picture_error(format!("a file of {length} bytes is too long for a picture")));
+    // Not the length that the file system tells, which is 0 for a pipe that never ends.
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(OpenError::io(path))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(picture_error(format!("more than {MAX_FILE_BYTES} bytes are too many for a picture")));
     }
-    let bytes = fs::read(path).map_err(OpenError::io(path))?;
     let format = image::guess_format(&bytes).map_err(|_| {
         picture_error("this is no picture (JPEG, PNG, WebP, GIF, BMP, TIFF and PNM can be read)".into())
     })?;

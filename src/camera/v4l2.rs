@@ -303,6 +303,8 @@ fn fastest(device: &Device, fourcc: FourCC, width: u32, height: u32) -> Option<f
 struct Streaming {
     node: PathBuf,
     stream: Stream<'static>,
+    /// Buffers that the driver can fill while one is being looked at.
+    queued: u32,
     encoding: Encoding,
     width: usize,
     height: usize,
@@ -344,15 +346,28 @@ impl Streaming {
         stream.set_timeout(WAIT);
         // `Stream::next` would do the start, but a time-out there leaves it in disorder.  Buffer 0 stays here: it is
         // the one that the first `next` gives to the driver before it takes another.
+        let mut queued = 0;
         for index in 1..BUFFERS as usize {
             // The driver may have granted fewer.
             if CaptureStream::queue(&mut stream, index).is_err() {
                 break;
             }
+            queued += 1;
         }
         stream.start()?;
         let node = node.to_owned();
-        Ok(Self { node, stream, encoding, width, height, stride, decoder, silent_waits: 0, bad_frames: 0 })
+        Ok(Self {
+            node,
+            stream,
+            queued,
+            encoding,
+            width,
+            height,
+            stride,
+            decoder,
+            silent_waits: 0,
+            bad_frames: 0,
+        })
     }
 
     /// Waits for a buffer, then takes the newest of those that are full.  `None` if none came in time.
@@ -369,10 +384,10 @@ impl Streaming {
                 damaged: meta.flags.contains(Flags::ERROR),
             };
             taken += 1;
-            // Had the driver run out of buffers, even the newest would be of unknown age: wait for a fresh one.
-            let patience = if taken == BUFFERS - 1 { WAIT } else { Duration::ZERO };
-            if !self.wait(patience)? {
-                return Ok(Some(newest));
+            // If the driver had run out of buffers, even the newest is of unknown age: wait for a fresh one.
+            let stale = taken == self.queued;
+            if !self.wait(if stale { WAIT } else { Duration::ZERO })? {
+                return Ok((!stale).then_some(newest));
             }
         }
     }
@@ -410,11 +425,14 @@ impl Streaming {
 
     /// Stops the camera and gives its buffers back.
     fn close(mut self) {
-        // Dropping the stream panics at errors other than ENODEV (unplugged): better to lose its buffers.
+        // Dropping the stream panics at errors other than ENODEV (unplugged): better to lose its mapped memory.
         if let Err(error) = self.stream.stop()
             && error.raw_os_error() != Some(libc::ENODEV)
         {
             log::error!("{}: cannot be stopped: {error}", self.node.display());
+            // The kernel gives the camera free with its last descriptor; kept open, it would be busy for ever.
+            // SAFETY: the stream is forgotten, so that nobody uses or closes the descriptor again.
+            unsafe { libc::close(self.stream.handle().fd()) };
             mem::forget(self.stream);
         }
     }
@@ -456,10 +474,9 @@ impl V4l2Camera {
     fn connect(&mut self) {
         let now = Instant::now();
         if self.retry_at > now {
+            // The caller hears of the fault and feeds its watchdog; a later call connects.
             thread::sleep((self.retry_at - now).min(WAIT));
-            if self.retry_at > Instant::now() {
-                return;
-            }
+            return;
         }
         let mut cameras: Vec<_> = list(&self.options)
             .into_iter()

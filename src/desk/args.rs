@@ -1,7 +1,9 @@
 //! What can be said on the command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -72,9 +74,13 @@ impl WatchArgs {
         self.fps.unwrap_or(DEFAULT_RATE)
     }
 
-    /// Whether the source is a camera: a device node, there or not.
+    /// Whether the source is a camera: a device node, or one that is missing.
     pub fn is_camera(&self) -> bool {
-        self.source.as_deref().is_none_or(|path| path.starts_with("/dev"))
+        let is_device = |path: &Path| match fs::metadata(path) {
+            Ok(about) => about.file_type().is_char_device(),
+            Err(_) => path.starts_with("/dev"),
+        };
+        self.source.as_deref().is_none_or(is_device)
     }
 }
 

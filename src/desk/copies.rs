@@ -66,8 +66,11 @@ impl Copies {
             let mut number = 2;
             while !taken.insert(one.copy.clone()) {
                 let stem = wanted.file_stem().unwrap_or_default().to_string_lossy();
-                let ending = wanted.extension().unwrap_or_default().to_string_lossy();
-                one.copy = wanted.with_file_name(format!("{stem}-{number}")).with_extension(&*ending);
+                // Not `with_extension`, which would take what follows a dot in the stem for one.
+                one.copy = wanted.with_file_name(match wanted.extension() {
+                    Some(ending) => format!("{stem}-{number}.{}", ending.to_string_lossy()),
+                    None => format!("{stem}-{number}"),
+                });
                 number += 1;
             }
             if identity(&dir.join(&one.copy)).is_some_and(|there| inputs.contains(&there)) {
@@ -164,11 +167,14 @@ mod tests {
     #[test]
     fn copies_of_one_name_are_numbered() {
         let dir = tempfile::tempdir().unwrap();
-        let mut all = ["x.jpg", "x.jpg", "a/x.jpg", "x.jpg", "x-2.jpg", "y", "y"]
-            .map(|copy| found("none".into(), copy));
+        let mut all =
+            ["x.jpg", "x.jpg", "a/x.jpg", "x.jpg", "x-2.jpg", "y", "y", "a.b.jpg", "a.b.jpg", "a.b.jpg"]
+                .map(|copy| found("none".into(), copy));
         Copies::plan(dir.path(), &mut all).unwrap();
         let names: Vec<_> = all.iter().flatten().map(|one| one.copy.to_str().unwrap()).collect();
-        assert_eq!(names, ["x.jpg", "x-2.jpg", "a/x.jpg", "x-3.jpg", "x-2-2.jpg", "y", "y-2"]);
+        let numbered = ["x.jpg", "x-2.jpg", "a/x.jpg", "x-3.jpg", "x-2-2.jpg", "y", "y-2"];
+        assert_eq!(names[..7], numbered);
+        assert_eq!(names[7..], ["a.b.jpg", "a.b-2.jpg", "a.b-3.jpg"]);
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn search(root: &Path, folder: &Path, found: &mut Vec<Result<Found, OpenError>>)
         }
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             search(root, &path, found);
-        } else if (clip || is_picture_name(&path)) && !path.is_dir() {
+        } else if (clip || is_picture_name(&path)) && path.is_file() {
             let copy = path.strip_prefix(root).unwrap_or(&path).to_owned();
             let parts: Vec<_> = copy.iter().map(|part| part.to_string_lossy()).collect();
             found.push(Ok(Found { name: parts.join("/"), path, copy, clip }));

@@ -1,43 +1,31 @@
 //! A camera's frame as plain RGB, to be shown.
 
+use crate::frame::pixels::{Grey, Nv12, Pixels, Rgb, Yu12, Yuyv};
 use crate::frame::{Frame, PixelFormat};
 
 /// Writes `frame` into `rgb` as packed `R G B` rows without padding: width × height × 3 bytes.
 ///
 /// For people's eyes: the models read the camera's own format.  `rgb` keeps its memory from frame to frame.
 pub fn from_frame(frame: &Frame<'_>, rgb: &mut Vec<u8>) {
-    let (width, height, stride, data) = (frame.width(), frame.height(), frame.stride(), frame.data());
     rgb.clear();
-    rgb.reserve(width * height * 3);
-    for y in 0..height {
-        let row = &data[y * stride..];
-        // Planar formats: the chroma planes begin behind `height` rows of luma.
-        let chroma = stride * height;
-        match frame.format() {
-            PixelFormat::Rgb => rgb.extend_from_slice(&row[..width * 3]),
-            PixelFormat::Grey => rgb.extend(row[..width].iter().flat_map(|&luma| [luma; 3])),
-            PixelFormat::Yuyv => rgb.extend((0..width).flat_map(|x| {
-                let pair = &row[x / 2 * 4..][..4];
-                from_yuv(pair[x % 2 * 2], pair[1], pair[3])
-            })),
-            PixelFormat::Nv12 => {
-                let uv = &data[chroma + y / 2 * stride..];
-                rgb.extend((0..width).flat_map(|x| from_yuv(row[x], uv[x / 2 * 2], uv[x / 2 * 2 + 1])));
-            }
-            PixelFormat::Yu12 => {
-                let u = &data[chroma + y / 2 * (stride / 2)..];
-                let v = &data[chroma + (height.div_ceil(2) + y / 2) * (stride / 2)..];
-                rgb.extend((0..width).flat_map(|x| from_yuv(row[x], u[x / 2], v[x / 2])));
-            }
-        }
+    let size = (frame.width(), frame.height());
+    match frame.format() {
+        PixelFormat::Rgb => convert(&Rgb(*frame), size, rgb),
+        PixelFormat::Grey => convert(&Grey(*frame), size, rgb),
+        PixelFormat::Yuyv => convert(&Yuyv(*frame), size, rgb),
+        PixelFormat::Nv12 => convert(&Nv12(*frame), size, rgb),
+        PixelFormat::Yu12 => convert(&Yu12(*frame), size, rgb),
     }
 }
 
-/// BT.601, studio range (luma 16 to 235, chroma 16 to 240), in 1/256.
-fn from_yuv(y: u8, u: u8, v: u8) -> [u8; 3] {
-    let y = 298 * (i32::from(y) - 16) + 128;
-    let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
-    [y + 409 * v, y - 100 * u - 208 * v, y + 516 * u].map(|sum| (sum >> 8).clamp(0, 255) as u8)
+fn convert<P: Pixels>(pixels: &P, (width, height): (usize, usize), rgb: &mut Vec<u8>) {
+    rgb.reserve(width * height * 3);
+    for row in 0..height {
+        for column in 0..width {
+            // The cast saturates, so that 255.6 stays 255.
+            rgb.extend(P::rgb(pixels.at(row, column).map(f32::from)).map(|value| (value + 0.5) as u8));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -153,8 +153,8 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.time.as_secs_f32();
         let [mask, nose] = [Reminder::Mask, Reminder::Nose].map(|reminder| self.reminders[reminder as usize]);
-        let visitors = if mask + nose == 1 { "visitor" } else { "visitors" };
-        write!(f, "{} frames in {seconds:.1} s, {} {visitors} reminded", self.frames, mask + nose)?;
+        let reminders = if mask + nose == 1 { "reminder" } else { "reminders" };
+        write!(f, "{} frames in {seconds:.1} s, {} {reminders}", self.frames, mask + nose)?;
         if mask + nose > 0 {
             write!(f, " ({mask} to put on a mask, {nose} to cover the nose)")?;
         }
@@ -190,9 +190,9 @@ mod tests {
     fn the_summary_counts() {
         let time = Duration::from_millis(19_940);
         let mut tally = Tally { frames: 199, broken: 0, reminders: [0, 0], time };
-        assert_eq!(tally.to_string(), "199 frames in 19.9 s, 0 visitors reminded");
+        assert_eq!(tally.to_string(), "199 frames in 19.9 s, 0 reminders");
         tally.reminders[Reminder::Nose as usize] = 1;
-        let one = "199 frames in 19.9 s, 1 visitor reminded (0 to put on a mask, 1 to cover the nose)";
+        let one = "199 frames in 19.9 s, 1 reminder (0 to put on a mask, 1 to cover the nose)";
         assert_eq!(tally.to_string(), one);
         tally.broken = 2;
         assert_eq!(tally.to_string(), format!("{one}, 2 broken frames left out"));

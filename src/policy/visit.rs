@@ -10,7 +10,7 @@ use crate::vision::Verdict;
 /// Looks that vote.
 const LOOKS: usize = 8;
 
-/// Votes of [`LOOKS`] that a first reminder needs: DESIGN's "about 5 of 8"; MaskCam, too, wants 5 (net).
+/// Votes of [`LOOKS`] that a first reminder needs: a doubtful face seldom gets so many; MaskCam, too, wants 5 (net).
 const ENOUGH: usize = 5;
 
 /// Votes of [`LOOKS`] that a second, different reminder in the same visit needs: no doubt left.

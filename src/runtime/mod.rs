@@ -116,12 +116,13 @@ impl Network {
         let name = contract.name;
         let broken = |reason: &str| RuntimeError::Model { model: name, reason: reason.to_owned() };
 
+        // The heap's alignment, which C++ expects, as bytes in the binary need not have it.
+        let bytes = bytes.to_vec();
         // Verifies every offset, which the runtime itself does not.
-        let file = Model::from_buffer(bytes).ok_or_else(|| broken("its structure is damaged"))?;
+        let file = Model::from_buffer(&bytes).ok_or_else(|| broken("its structure is damaged"))?;
         let graph = file.subgraphs.iter().next().ok_or_else(|| broken("it holds no graph"))?;
 
-        let model = FlatBufferModel::build_from_buffer(bytes.to_vec())
-            .map_err(|_| broken("its header is damaged"))?;
+        let model = FlatBufferModel::build_from_buffer(bytes).map_err(|_| broken("its header is damaged"))?;
         let interpreter = InterpreterBuilder::new(model, BuiltinOpResolver::default())
             .and_then(|builder| builder.build_with_threads(1))
             .map_err(|_| broken("it uses an operation, or a version of one, that the runtime lacks"))?;

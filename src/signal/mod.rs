@@ -131,7 +131,6 @@ impl Signals {
 
     /// Sounds and logs a reminder.  One that is already sounding or waiting is not repeated; others wait for its end.
     pub fn remind(&self, reminder: Reminder) {
-        log::info!("{}", terminal::text(reminder));
         match &self.output {
             Output::Terminal => terminal::ring(),
             Output::Pins { player, .. } => {
@@ -139,6 +138,8 @@ impl Signals {
                 player.unpark();
             }
         }
+        // Last, because a console may be slow.
+        log::info!("{}", terminal::text(reminder));
     }
 
     /// A frame has been processed: the LED goes on beating, and a fault of the camera is over.

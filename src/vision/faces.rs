@@ -84,6 +84,12 @@ impl FaceFinder {
             let (scores, boxes) = (self.network.output(2 * at), self.network.output(2 * at + 1));
             decode(scores, boxes, stride, self.threshold, &mut self.candidates);
         }
+        // The input's grey margin holds no face; a comparison with NaN is false.
+        let (width, height) = (frame.width() as f32 / view.scale, frame.height() as f32 / view.scale);
+        self.candidates.retain(|candidate| {
+            let (x, y) = candidate.bounds.centre();
+            (0.0..width).contains(&x) && (0.0..height).contains(&y)
+        });
         let mut found = suppress(&mut self.candidates);
         for candidate in &mut found {
             candidate.bounds = to_frame(candidate.bounds, view);

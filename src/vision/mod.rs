@@ -144,14 +144,12 @@ impl Vision {
 fn judge(mouth: f32, nose: f32, thresholds: &Thresholds) -> Verdict {
     if mouth >= thresholds.mouth {
         Verdict::Bare
-    } else if mouth >= thresholds.covered {
-        Verdict::Unsure
     } else if nose >= thresholds.nose {
         Verdict::NoseOut
-    } else if nose >= thresholds.covered {
-        Verdict::Unsure
-    } else {
+    } else if mouth < thresholds.covered && nose < thresholds.covered {
         Verdict::Covered
+    } else {
+        Verdict::Unsure
     }
 }
 
@@ -175,12 +173,14 @@ mod tests {
         for (mouth, nose, expected) in [
             (0.6, 0.0, Verdict::Bare),
             (0.9, 0.9, Verdict::Bare),
-            (0.59, 0.9, Verdict::Unsure),
+            (0.59, 0.9, Verdict::NoseOut),
+            (0.59, 0.1, Verdict::Unsure),
             (0.3, 0.0, Verdict::Unsure),
             (0.29, 0.7, Verdict::NoseOut),
             (0.29, 0.69, Verdict::Unsure),
             (0.29, 0.29, Verdict::Covered),
             (f32::NAN, 0.9, Verdict::NoseOut),
+            (f32::NAN, 0.1, Verdict::Unsure),
         ] {
             assert_eq!(judge(mouth, nose, &thresholds), expected, "{mouth} {nose}");
         }

@@ -4,6 +4,7 @@
 //! averaged away, which small faces need); enlarging is bilinear.  Luma and chroma are averaged as they are and
 //! converted to RGB once per output pixel, which is the same up to clamping because the conversion is linear.
 
+use crate::frame::pixels::{Grey, Nv12, Pixels, Rgb, Yu12, Yuyv};
 use crate::frame::{Frame, PixelFormat};
 
 /// What lies outside the frame: middle grey, which is 0 in the networks' input.
@@ -118,27 +119,6 @@ impl Taps {
     }
 }
 
-/// A frame as three values a pixel in its own colour space.
-trait Pixels {
-    /// The three values at `column` of `row`.
-    fn at(&self, row: usize, column: usize) -> [u32; 3];
-
-    /// The sums of the three values over the columns `from..to` of `row`.
-    fn sum(&self, row: usize, from: usize, to: usize) -> [u32; 3] {
-        let mut sum = [0; 3];
-        for column in from..to {
-            let pixel = self.at(row, column);
-            for channel in 0..3 {
-                sum[channel] += pixel[channel];
-            }
-        }
-        sum
-    }
-
-    /// The three values as red, green and blue of 0 to 255; may overshoot.
-    fn rgb(values: [f32; 3]) -> [f32; 3];
-}
-
 fn fill<P: Pixels>(pixels: &P, columns: &[Option<Taps>], rows: &[Option<Taps>], input: &mut [i8]) {
     for (output_row, row) in input.chunks_exact_mut(columns.len() * 3).zip(rows) {
         let Some(row) = row else {
@@ -155,12 +135,12 @@ fn fill<P: Pixels>(pixels: &P, columns: &[Option<Taps>], rows: &[Option<Taps>], 
                 let weight = row.weight(y);
                 let first = pixels.at(y, column.first);
                 let last = pixels.at(y, column.last);
-                let middle = pixels.sum(y, column.first + 1, column.last);
+                let middle = sum(pixels, y, column.first + 1..column.last);
                 for channel in 0..3 {
                     mean[channel] += weight
-                        * (column.first_weight * first[channel] as f32
+                        * (column.first_weight * f32::from(first[channel])
                             + column.middle_weight * middle[channel] as f32
-                            + column.last_weight * last[channel] as f32);
+                            + column.last_weight * f32::from(last[channel]));
                 }
             }
             let rgb = P::rgb(mean);
@@ -172,86 +152,16 @@ fn fill<P: Pixels>(pixels: &P, columns: &[Option<Taps>], rows: &[Option<Taps>], 
     }
 }
 
-/// BT.601, studio range (Y 16 to 235, U and V 16 to 240): ITU-R BT.601-7, 2.5.
-fn studio_to_rgb([y, u, v]: [f32; 3]) -> [f32; 3] {
-    let y = 1.164_383 * (y - 16.0);
-    let (u, v) = (u - 128.0, v - 128.0);
-    [y + 1.596_027 * v, y - 0.391_762 * u - 0.812_968 * v, y + 2.017_232 * u]
-}
-
-struct Rgb<'a>(Frame<'a>);
-
-impl Pixels for Rgb<'_> {
-    #[inline]
-    fn at(&self, row: usize, column: usize) -> [u32; 3] {
-        let at = row * self.0.stride() + column * 3;
-        let pixel = &self.0.data()[at..at + 3];
-        [pixel[0], pixel[1], pixel[2]].map(u32::from)
+/// The sums of the three values over some columns of a row.
+fn sum<P: Pixels>(pixels: &P, row: usize, columns: std::ops::Range<usize>) -> [u32; 3] {
+    let mut sum = [0; 3];
+    for column in columns {
+        let pixel = pixels.at(row, column);
+        for channel in 0..3 {
+            sum[channel] += u32::from(pixel[channel]);
+        }
     }
-
-    fn rgb(values: [f32; 3]) -> [f32; 3] {
-        values
-    }
-}
-
-struct Grey<'a>(Frame<'a>);
-
-impl Pixels for Grey<'_> {
-    #[inline]
-    fn at(&self, row: usize, column: usize) -> [u32; 3] {
-        [u32::from(self.0.data()[row * self.0.stride() + column]); 3]
-    }
-
-    fn rgb(values: [f32; 3]) -> [f32; 3] {
-        values
-    }
-}
-
-struct Yuyv<'a>(Frame<'a>);
-
-impl Pixels for Yuyv<'_> {
-    #[inline]
-    fn at(&self, row: usize, column: usize) -> [u32; 3] {
-        let at = row * self.0.stride() + column / 2 * 4;
-        let pair = &self.0.data()[at..at + 4];
-        [pair[column % 2 * 2], pair[1], pair[3]].map(u32::from)
-    }
-
-    fn rgb(values: [f32; 3]) -> [f32; 3] {
-        studio_to_rgb(values)
-    }
-}
-
-struct Nv12<'a>(Frame<'a>);
-
-impl Pixels for Nv12<'_> {
-    #[inline]
-    fn at(&self, row: usize, column: usize) -> [u32; 3] {
-        let (stride, data) = (self.0.stride(), self.0.data());
-        let chroma = stride * (self.0.height() + row / 2) + column / 2 * 2;
-        [data[row * stride + column], data[chroma], data[chroma + 1]].map(u32::from)
-    }
-
-    fn rgb(values: [f32; 3]) -> [f32; 3] {
-        studio_to_rgb(values)
-    }
-}
-
-struct Yu12<'a>(Frame<'a>);
-
-impl Pixels for Yu12<'_> {
-    #[inline]
-    fn at(&self, row: usize, column: usize) -> [u32; 3] {
-        let (stride, height, data) = (self.0.stride(), self.0.height(), self.0.data());
-        let chroma_stride = stride / 2;
-        let u = stride * height + chroma_stride * (row / 2) + column / 2;
-        let v = u + chroma_stride * height.div_ceil(2);
-        [data[row * stride + column], data[u], data[v]].map(u32::from)
-    }
-
-    fn rgb(values: [f32; 3]) -> [f32; 3] {
-        studio_to_rgb(values)
-    }
+    sum
 }
 
 #[cfg(test)]
