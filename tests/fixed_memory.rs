@@ -73,7 +73,7 @@ fn main() {
     assert!(faces_seen > FRAMES / 4, "{faces_seen} faces");
     // Each round of the clip brings one without a mask, one with it, and one with the nose out.
     let expected = [Reminder::Mask, Reminder::Nose].repeat(FRAMES / CLIP_FRAMES);
-    assert_eq!(reminders, expected);
+    assert_eq!(reminders.as_slice(), expected.as_slice());
     assert!(tones.load(Ordering::Relaxed) > 0, "no tone");
     assert_eq!(before, Some(after), "heap calls after the first frame and {FRAMES} frames later");
     println!("{FRAMES} frames, {faces_seen} faces and {} reminders without a heap call: ok", reminders.len());
