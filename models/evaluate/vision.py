@@ -16,7 +16,7 @@ FACE_THRESHOLD = 0.57
 NMS_IOU = 0.4
 """Of two boxes that overlap more, the one with the lower score goes."""
 CROP_SIZE = 96
-CROP_FACTOR = 1.3
+CROP_FACTOR = 1.4
 """Side of the crop for the mouth network, in longer sides of the face box."""
 GREY = 128
 """What is outside of the picture; 0 when quantised."""
