@@ -100,6 +100,10 @@ pub struct CheckArgs {
     /// Write copies with boxes into this folder, which is made if it is not there
     #[arg(long, value_name = "DIR")]
     pub annotate: Option<PathBuf>,
+    /// Look once at each picture, as at a frame of a camera or clip; without it, parts are looked at as well, which
+    /// finds smaller faces
+    #[arg(long)]
+    pub one_look: bool,
     /// How sure to be.
     #[command(flatten)]
     pub thresholds: ThresholdArgs,
