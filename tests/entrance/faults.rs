@@ -216,13 +216,14 @@ fn a_player_that_hangs_ends_in_a_restart() {
 #[test]
 #[ignore = "needs QEMU: tests/entrance/setup.sh"]
 fn a_driver_that_takes_its_time_is_a_fault_and_no_hang() {
-    let mut entrance = Entrance::build(MJPEG_CAMERA, &Parts::default());
+    let mut entrance = Entrance::open(MJPEG_CAMERA);
     entrance.camera.answer(false);
-    entrance.camera.plug();
+    entrance.camera.fall_silent();
     entrance.machine.line("cannot be started");
     entrance.shows_code(code::NO_FRAMES);
     entrance.machine.line("cannot be started");
     entrance.camera.answer(true);
+    entrance.shows("empty");
     entrance.machine.line("watching");
     assert!(!entrance.machine.had_event("WATCHDOG"), "a fault that is diagnosed is no reason to start anew");
 }
