@@ -196,6 +196,11 @@ impl Machine {
         self.console.lock().unwrap().join("\n")
     }
 
+    /// Whether such an event has come since the last one that was waited for.
+    pub(crate) fn had_event(&mut self, name: &str) -> bool {
+        self.monitor.event(name).is_some()
+    }
+
     /// Waits for an event of QEMU's, such as `WATCHDOG`, after the last one that was waited for.
     pub(crate) fn event(&mut self, name: &str) -> serde_json::Value {
         self.until(&format!("the event {name}"), |machine| machine.monitor.event(name))
