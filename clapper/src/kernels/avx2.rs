@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 use core::arch::x86_64::*;
 
-use super::{Addition, Depthwise, Product, Window, portable};
+use super::{Addition, Depthwise, Product, Windows, portable};
 use crate::quantize::{Factor, Requantize};
 
 /// Channels in a vector of sums.
@@ -362,12 +362,12 @@ pub(super) unsafe fn add(addition: &Addition, one: &[i8], other: &[i8], output: 
     portable::add(addition, one_rest, other_rest, output_rest);
 }
 
-/// The greatest of a window, as the portable kernel has it, compiled for wider vectors.
+/// The greatest of windows, as the portable kernel has it, compiled for wider vectors.
 ///
 /// # Safety
 ///
 /// The processor has the instructions.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn maximum(window: &Window<'_>, output: &mut [i8]) {
-    portable::maximum(window, output);
+pub(super) unsafe fn maximum(windows: &Windows<'_>, output: &mut [i8]) {
+    portable::maximum(windows, output);
 }

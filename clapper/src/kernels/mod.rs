@@ -288,25 +288,72 @@ impl Addition {
     }
 }
 
-/// The greatest of a window's values, channel by channel: `output` has `channels` values, which the window begins with
-/// and which stand `column` and `row` bytes apart in `input`.
-pub(crate) fn maximum(kernels: Kernels, window: &Window<'_>, output: &mut [i8]) {
+/// The greatest of windows of pixels, channel by channel, one row of outputs at a time.
+pub(crate) fn maximum(kernels: Kernels, windows: &Windows<'_>, output: &mut [i8]) {
     match kernels {
         // SAFETY: the kernels were chosen as available.
         #[cfg(target_arch = "x86_64")]
-        Kernels::Avx2 | Kernels::AvxVnni | Kernels::Avx512Vnni => unsafe { avx2::maximum(window, output) },
-        _ => portable::maximum(window, output),
+        Kernels::Avx2 | Kernels::AvxVnni | Kernels::Avx512Vnni => unsafe { avx2::maximum(windows, output) },
+        _ => portable::maximum(windows, output),
     }
 }
 
-/// A window of a tensor.
+/// Windows of 2 × 2 pixels that follow each other in two rows.
 #[derive(Debug)]
-pub(crate) struct Window<'a> {
-    /// From the window's first value on.
-    pub(crate) input: &'a [i8],
+pub(crate) struct Windows<'a> {
+    /// From the first window on.
+    pub(crate) rows: [&'a [i8]; 2],
+    pub(crate) channels: usize,
+    /// Columns from one window to the next.
+    pub(crate) stride: usize,
+}
+
+/// Windows that follow each other along a row, to be copied each to a row of its own.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    /// Rows of a window, and values of each.
     pub(crate) rows: usize,
-    pub(crate) columns: usize,
-    /// Values from one row or column to the next.
+    pub(crate) length: usize,
+    /// Values from one row of the input to the next, and from one window to the next.
     pub(crate) row: usize,
-    pub(crate) column: usize,
+    pub(crate) step: usize,
+    /// Values from one copy to the next: at least [`Gather::pitch`].
+    pub(crate) pitch: usize,
+}
+
+impl Gather {
+    /// Values that are copied at once, where more may be copied than needed.
+    const CHUNK: usize = 16;
+
+    /// The least pitch at which the copies leave each other alone.
+    pub(crate) const fn pitch(rows: usize, length: usize) -> usize {
+        ((rows - 1) * length + length.next_multiple_of(Self::CHUNK)).next_multiple_of(Self::CHUNK)
+    }
+
+    /// Copies `count` windows, the first of which begins `input`, which goes on for [`SLACK`] bytes behind the last.
+    pub(crate) fn run(&self, input: &[i8], count: usize, to: &mut [i8]) {
+        if count == 0 {
+            return;
+        }
+        let chunks = self.length.div_ceil(Self::CHUNK);
+        assert!(self.pitch >= Self::pitch(self.rows, self.length) && count * self.pitch <= to.len());
+        let last = (count - 1) * self.step + (self.rows - 1) * self.row;
+        assert!(last + chunks * Self::CHUNK <= input.len());
+        for row in 0..self.rows {
+            for chunk in 0..chunks {
+                let from = row * self.row + chunk * Self::CHUNK;
+                let place = row * self.length + chunk * Self::CHUNK;
+                for window in 0..count {
+                    // SAFETY: no chunk reaches farther than the last one of the last window, whose end was just checked,
+                    // in the input; in the output none reaches over its pitch.
+                    unsafe {
+                        let from = input.as_ptr().add(from + window * self.step).cast::<[i8; Self::CHUNK]>();
+                        let place =
+                            to.as_mut_ptr().add(place + window * self.pitch).cast::<[i8; Self::CHUNK]>();
+                        *place = *from;
+                    }
+                }
+            }
+        }
+    }
 }

@@ -78,8 +78,8 @@ impl Scale {
 /// Bounds and zero point of stored values.
 struct Store {
     zero_point: int16x8_t,
-    min: int8x16_t,
-    max: int8x16_t,
+    min: int8x8_t,
+    max: int8x8_t,
 }
 
 impl Store {
@@ -88,8 +88,8 @@ impl Store {
     fn new(zero_point: i32, min: i32, max: i32) -> Self {
         Self {
             zero_point: vdupq_n_s16(zero_point as i16),
-            min: vdupq_n_s8(min as i8),
-            max: vdupq_n_s8(max as i8),
+            min: vdup_n_s8(min as i8),
+            max: vdup_n_s8(max as i8),
         }
     }
 
@@ -98,16 +98,7 @@ impl Store {
     #[target_feature(enable = "neon")]
     fn eight(&self, low: int32x4_t, high: int32x4_t) -> int8x8_t {
         let value = vqmovn_s16(vqaddq_s16(vqmovn_high_s32(vqmovn_s32(low), high), self.zero_point));
-        vmin_s8(vmax_s8(value, vget_low_s8(self.min)), vget_low_s8(self.max))
-    }
-
-    /// Sixteen results to stored values.
-    #[inline]
-    #[target_feature(enable = "neon")]
-    fn sixteen(&self, results: [int32x4_t; 4]) -> int8x16_t {
-        let low = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(results[0]), results[1]), self.zero_point);
-        let high = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(results[2]), results[3]), self.zero_point);
-        vminq_s8(vmaxq_s8(vqmovn_high_s16(vqmovn_s16(low), high), self.min), self.max)
+        vmin_s8(vmax_s8(value, self.min), self.max)
     }
 }
 
@@ -117,14 +108,22 @@ impl Store {
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn store_eight(output: *mut i8, value: int8x8_t, there: usize) {
-    // SAFETY: the caller vouches for the room; the array has eight bytes.
+    // SAFETY: the caller vouches for the room; the parts have 4, 2 and 1 bytes.
     unsafe {
         if there >= 8 {
-            vst1_s8(output, value);
-        } else {
-            let mut bytes = [0; 8];
-            vst1_s8(bytes.as_mut_ptr(), value);
-            core::ptr::copy_nonoverlapping(bytes.as_ptr(), output, there);
+            return vst1_s8(output, value);
+        }
+        let (mut output, mut value) = (output, value);
+        if there & 4 != 0 {
+            output.cast::<i32>().write_unaligned(vget_lane_s32::<0>(vreinterpret_s32_s8(value)));
+            (output, value) = (output.add(4), vext_s8::<4>(value, value));
+        }
+        if there & 2 != 0 {
+            output.cast::<i16>().write_unaligned(vget_lane_s16::<0>(vreinterpret_s16_s8(value)));
+            (output, value) = (output.add(2), vext_s8::<2>(value, value));
+        }
+        if there & 1 != 0 {
+            output.write(vget_lane_s8::<0>(value));
         }
     }
 }
@@ -202,37 +201,163 @@ unsafe fn sums<const ROWS: usize>(
     depth: usize,
     input: *const i8,
     stride: usize,
-    mut weights: *const i8,
+    weights: *const i8,
     bias: [int32x4_t; 2],
 ) -> [[int32x4_t; 2]; ROWS] {
-    let mut sums = [[vdupq_n_s32(0); TILE]; ROWS];
+    // SAFETY: passed on from the caller.
+    let mut sums = unsafe {
+        if ROWS == 3 { three_rows(depth, input, stride, weights) } else { one_row(depth, input, weights) }
+    };
+    for sums in &mut sums {
+        *sums = [vaddq_s32(sums[0], bias[0]), vaddq_s32(sums[1], bias[1])];
+    }
+    let mut wanted = [[vdupq_n_s32(0); 2]; ROWS];
+    wanted.copy_from_slice(&sums[..ROWS]);
+    wanted
+}
+
+/// The sums of one row, in the first place.
+///
+/// # Safety
+///
+/// As for [`sums`].
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn one_row(depth: usize, input: *const i8, mut weights: *const i8) -> [[int32x4_t; 2]; 3] {
+    let mut sums = [vdupq_n_s32(0); TILE];
     for start in (0..depth).step_by(16) {
-        let mut inputs = [vdupq_n_s8(0); ROWS];
-        // SAFETY: the caller vouches for the rows and the weights.
+        // SAFETY: the caller vouches for the row, what lies behind it, and the weights.
         unsafe {
-            for (row, input_row) in inputs.iter_mut().enumerate() {
-                *input_row = vld1q_s8(input.add(row * stride + start));
-            }
-            for channel in 0..TILE {
+            let input = vld1q_s8(input.add(start));
+            for (channel, sum) in sums.iter_mut().enumerate() {
                 let weights = vld1q_s8(weights.add(channel * 16));
-                for (sums, &input) in sums.iter_mut().zip(&inputs) {
-                    let products = vmull_s8(vget_low_s8(input), vget_low_s8(weights));
-                    let products = vmlal_high_s8(products, input, weights);
-                    sums[channel] = vpadalq_s16(sums[channel], products);
-                }
+                let products = vmull_s8(vget_low_s8(input), vget_low_s8(weights));
+                *sum = vpadalq_s16(*sum, vmlal_high_s8(products, input, weights));
             }
-            weights = weights.add(TILE * 16);
         }
+        weights = weights.wrapping_add(TILE * 16);
     }
-    let mut totals = [[vdupq_n_s32(0); 2]; ROWS];
-    for (totals, sums) in totals.iter_mut().zip(sums) {
-        for (half, total) in totals.iter_mut().enumerate() {
-            let sums = &sums[half * 4..];
-            let four = vpaddq_s32(vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3]));
-            *total = vaddq_s32(four, bias[half]);
-        }
+    let four = |sums: &[int32x4_t]| vpaddq_s32(vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3]));
+    let row = [four(&sums), four(&sums[4..])];
+    [row, row, row]
+}
+
+/// The sums of three rows.
+///
+/// In assembly, because the compiler would do all multiplications first and run out of registers: 24 sums, three inputs,
+/// two weights and three products take all 32.
+///
+/// # Safety
+///
+/// As for [`sums`], and `depth` is not 0.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn three_rows(
+    depth: usize,
+    input: *const i8,
+    stride: usize,
+    weights: *const i8,
+) -> [[int32x4_t; 2]; 3] {
+    // Sixteen products of each row, in v0 to v2, with a channel's weights: pairs to 16 bits, and those to the sums.
+    macro_rules! channel {
+        ($weights:literal, $widen:literal, $a:literal, $b:literal, $c:literal) => {
+            concat!(
+                "smull v5.8h, v0.8b, v",
+                $weights,
+                ".8b\n",
+                "smull v6.8h, v1.8b, v",
+                $weights,
+                ".8b\n",
+                "smull v7.8h, v2.8b, v",
+                $weights,
+                ".8b\n",
+                "smlal2 v5.8h, v0.16b, v",
+                $weights,
+                ".16b\n",
+                "smlal2 v6.8h, v1.16b, v",
+                $weights,
+                ".16b\n",
+                "smlal2 v7.8h, v2.16b, v",
+                $weights,
+                ".16b\n",
+                $widen,
+                " v",
+                $a,
+                ".4s, v5.8h\n",
+                $widen,
+                " v",
+                $b,
+                ".4s, v6.8h\n",
+                $widen,
+                " v",
+                $c,
+                ".4s, v7.8h\n",
+            )
+        };
     }
-    totals
+    // Sixteen of the depth; `saddlp` sets the sums, `sadalp` adds to them.
+    macro_rules! sixteen {
+        ($widen:literal) => {
+            concat!(
+                "ldr q0, [{a}], #16\n",
+                "ldr q1, [{b}], #16\n",
+                "ldr q2, [{c}], #16\n",
+                "ldp q3, q4, [{weights}], #32\n",
+                channel!("3", $widen, "8", "16", "24"),
+                channel!("4", $widen, "9", "17", "25"),
+                "ldp q3, q4, [{weights}], #32\n",
+                channel!("3", $widen, "10", "18", "26"),
+                channel!("4", $widen, "11", "19", "27"),
+                "ldp q3, q4, [{weights}], #32\n",
+                channel!("3", $widen, "12", "20", "28"),
+                channel!("4", $widen, "13", "21", "29"),
+                "ldp q3, q4, [{weights}], #32\n",
+                channel!("3", $widen, "14", "22", "30"),
+                channel!("4", $widen, "15", "23", "31"),
+            )
+        };
+    }
+    // Eight vectors of four partial sums to two of four sums.
+    macro_rules! reduce {
+        ($a:literal, $b:literal, $c:literal, $d:literal, $e:literal, $f:literal, $g:literal, $h:literal) => {
+            concat!(
+                "addp v", $a, ".4s, v", $a, ".4s, v", $b, ".4s\n", "addp v", $c, ".4s, v", $c, ".4s, v", $d,
+                ".4s\n", "addp v", $e, ".4s, v", $e, ".4s, v", $f, ".4s\n", "addp v", $g, ".4s, v", $g,
+                ".4s, v", $h, ".4s\n", "addp v", $a, ".4s, v", $a, ".4s, v", $c, ".4s\n", "addp v", $e,
+                ".4s, v", $e, ".4s, v", $g, ".4s\n",
+            )
+        };
+    }
+    let (a, b, c, d, e, f);
+    // SAFETY: reads sixteen bytes for every sixteen of the depth from each row, and eight times as many weights, which
+    // the caller vouches for; all registers are declared.
+    unsafe {
+        asm!(
+            sixteen!("saddlp"),
+            "subs {left}, {left}, #16",
+            "b.ls 3f",
+            "2:",
+            sixteen!("sadalp"),
+            "subs {left}, {left}, #16",
+            "b.hi 2b",
+            "3:",
+            reduce!("8", "9", "10", "11", "12", "13", "14", "15"),
+            reduce!("16", "17", "18", "19", "20", "21", "22", "23"),
+            reduce!("24", "25", "26", "27", "28", "29", "30", "31"),
+            left = inout(reg) depth => _,
+            a = inout(reg) input => _,
+            b = inout(reg) input.wrapping_add(stride) => _,
+            c = inout(reg) input.wrapping_add(2 * stride) => _,
+            weights = inout(reg) weights => _,
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+            out("v8") a, out("v9") _, out("v10") _, out("v11") _, out("v12") b, out("v13") _, out("v14") _,
+            out("v15") _, out("v16") c, out("v17") _, out("v18") _, out("v19") _, out("v20") d, out("v21") _,
+            out("v22") _, out("v23") _, out("v24") e, out("v25") _, out("v26") _, out("v27") _, out("v28") f,
+            out("v29") _, out("v30") _, out("v31") _,
+            options(pure, readonly, nostack),
+        );
+    }
+    [[a, b], [c, d], [e, f]]
 }
 
 /// Adds to each of four sums the products of four bytes of `weights` with bytes 4 × LANE to 4 × LANE + 3 of `input`.
@@ -324,12 +449,12 @@ unsafe fn sums_dot<const ROWS: usize>(
     sums
 }
 
-/// Channels that a depthwise kernel takes at once.
-const BLOCK: usize = 16;
+/// Channels that a depthwise kernel takes at once: few enough for all that they need to stay in registers.
+const BLOCK: usize = 8;
 
-/// First channels of blocks of sixteen, the last of which goes over channels again rather than be smaller, and the
-/// channel of each lane of a block.  Blocks of fewer channels that divide sixteen hold them repeatedly, for several
-/// columns at once.
+/// First channels of blocks of eight, the last of which goes over channels again rather than be smaller, and the channel
+/// of each lane of a block.  Blocks of fewer channels that divide eight hold them repeatedly, for several columns at
+/// once.
 fn depthwise_blocks(
     channels: usize,
     stride: usize,
@@ -355,7 +480,7 @@ fn depthwise_blocks(
     (blocks, lanes)
 }
 
-/// [block][row][column][16 channels].
+/// [block][row][column][8 channels].
 pub(super) fn pack_depthwise(
     by_channel: &[i8],
     stride: usize,
@@ -371,7 +496,7 @@ pub(super) fn pack_depthwise(
     (packed, blocks)
 }
 
-/// [block][column][16 channels][row, and a zero].
+/// [block][column][8 channels][row, and a zero].
 pub(super) fn pack_depthwise_dot(
     by_channel: &[i8],
     stride: usize,
@@ -392,59 +517,71 @@ pub(super) fn pack_depthwise_dot(
 
 /// What a block of a depthwise convolution needs besides its weights.
 struct Block {
-    bias: [int32x4_t; 4],
-    scales: [Scale; 4],
+    bias: [int32x4_t; 2],
+    scales: [Scale; 2],
     stored: Store,
 }
 
 impl Block {
     /// # Safety
     ///
-    /// There are sixteen constants for the block.
+    /// There are eight constants for the block.
     #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn load(requantize: &Requantize, block: usize) -> Self {
         let at = block * BLOCK;
-        // SAFETY: the caller vouches for the sixteen constants.
+        // SAFETY: the caller vouches for the eight constants.
         unsafe {
             let bias = requantize.bias.as_ptr().add(at);
             Self {
-                bias: [
-                    vld1q_s32(bias),
-                    vld1q_s32(bias.add(4)),
-                    vld1q_s32(bias.add(8)),
-                    vld1q_s32(bias.add(12)),
-                ],
-                scales: [0, 4, 8, 12].map(|part| Scale::load(requantize, at + part)),
+                bias: [vld1q_s32(bias), vld1q_s32(bias.add(4))],
+                scales: [Scale::load(requantize, at), Scale::load(requantize, at + 4)],
                 stored: Store::new(requantize.zero_point, requantize.min, requantize.max),
             }
         }
     }
 
-    /// Writes the first `there` of sixteen values.
-    ///
-    /// # Safety
-    ///
-    /// `output` has room for `there` bytes.
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn store(&self, sums: [int32x4_t; 4], output: *mut i8, there: usize) {
-        let mut results = sums;
-        for (result, scale) in results.iter_mut().zip(self.scales) {
-            *result = scale.times(*result);
-        }
-        let value = self.stored.sixteen(results);
-        // SAFETY: the caller vouches for the room; the array has sixteen bytes.
-        unsafe {
-            if there >= BLOCK {
-                vst1q_s8(output, value);
-            } else {
-                let mut bytes = [0; BLOCK];
-                vst1q_s8(bytes.as_mut_ptr(), value);
-                core::ptr::copy_nonoverlapping(bytes.as_ptr(), output, there);
-            }
-        }
+    fn stored(&self, sums: [int32x4_t; 2]) -> int8x8_t {
+        self.stored.eight(self.scales[0].times(sums[0]), self.scales[1].times(sums[1]))
     }
+}
+
+/// Calls `row` for each block: with its number, where it starts in the rows and in the output, how many steps it takes,
+/// how far a step goes in both, how far the columns of a window are apart, and how many values the last step writes if
+/// not a whole block.
+///
+/// Where a block repeats its channels it is moved over the columns by whole blocks, as if they had eight channels.
+#[inline]
+#[target_feature(enable = "neon")]
+fn each_block(depthwise: &Depthwise, width: usize, row: impl Fn(usize, usize, Steps)) {
+    let channels = depthwise.channels;
+    if depthwise.stride == 1 && BLOCK.is_multiple_of(channels) {
+        let length = width * channels;
+        let steps =
+            Steps { whole: length / BLOCK, rest: length % BLOCK, input: BLOCK, output: BLOCK, there: BLOCK };
+        return row(0, 0, steps);
+    }
+    for (number, &first) in depthwise.blocks.iter().enumerate() {
+        let there = channels.min(BLOCK);
+        let steps =
+            Steps { whole: width, rest: 0, input: depthwise.stride * channels, output: channels, there };
+        row(number, first, steps);
+    }
+}
+
+/// How a block moves along a row.
+#[derive(Clone, Copy)]
+struct Steps {
+    /// Steps that write `there` values.
+    whole: usize,
+    /// Values that one more step writes.
+    rest: usize,
+    /// Values that a step goes on in the input and in the output.
+    input: usize,
+    output: usize,
+    there: usize,
 }
 
 /// # Safety
@@ -456,73 +593,61 @@ pub(super) unsafe fn depthwise_row(depthwise: &Depthwise, rows: [&[i8]; 3], widt
     let channels = depthwise.channels;
     let rows = rows.map(<[i8]>::as_ptr);
     let output = output.as_mut_ptr();
-    // Outputs that a block covers stand side by side where it repeats its channels.
-    let repeat = depthwise.stride == 1 && BLOCK.is_multiple_of(channels) && channels < BLOCK;
-    let (steps, step) = if repeat {
-        ((width * channels).div_ceil(BLOCK), BLOCK)
-    } else {
-        (width, depthwise.stride * channels)
-    };
-    for (number, &first) in depthwise.blocks.iter().enumerate() {
-        // SAFETY: each block has 9 vectors of weights and 16 constants; each column and sixteen bytes from it on lie in
-        // the rows and the 64 bytes behind them.
+    each_block(depthwise, width, |number, first, steps| {
+        // Copies, which no write to the output can change.
+        let (rows, output, channels) = (rows, output, channels);
+        // SAFETY: each block has 9 × 8 weights and 8 constants; each column and eight bytes from it on lie in the rows
+        // and the 64 bytes behind them, and what a step writes in the output.
         unsafe {
             let block = Block::load(&depthwise.requantize, number);
-            let weights = depthwise.weights.as_ptr().add(number * 9 * BLOCK);
-            let mut taps = [vdupq_n_s8(0); 9];
-            for (tap, weight) in taps.iter_mut().enumerate() {
-                *weight = vld1q_s8(weights.add(tap * BLOCK));
-            }
-            for at in 0..steps {
-                let load = |tap: usize| vld1q_s8(rows[tap / 3].add(at * step + first + tap % 3 * channels));
+            let taps = depthwise.weights.as_ptr().add(number * 9 * BLOCK);
+            let taps: [int8x8_t; 9] = core::array::from_fn(|tap| vld1_s8(taps.add(tap * BLOCK)));
+            let sums = |at: usize| {
+                let load = |tap: usize| vld1_s8(rows[tap / 3].add(at + tap % 3 * channels));
                 let mut sums = block.bias;
-                for tap in [0, 2, 4, 6] {
-                    let (one, other) = (load(tap), load(tap + 1));
-                    let low = vmull_s8(vget_low_s8(one), vget_low_s8(taps[tap]));
-                    let low = vmlal_s8(low, vget_low_s8(other), vget_low_s8(taps[tap + 1]));
-                    let high = vmlal_high_s8(vmull_high_s8(one, taps[tap]), other, taps[tap + 1]);
-                    widen(&mut sums, low, high);
+                macro_rules! pairs {
+                    ($($tap:literal)*) => {$(
+                        let products = vmull_s8(load($tap), taps[$tap]);
+                        let products = vmlal_s8(products, load($tap + 1), taps[$tap + 1]);
+                        sums = [vaddw_s16(sums[0], vget_low_s16(products)), vaddw_high_s16(sums[1], products)];
+                    )*};
                 }
-                let last = load(8);
-                let low = vmull_s8(vget_low_s8(last), vget_low_s8(taps[8]));
-                widen(&mut sums, low, vmull_high_s8(last, taps[8]));
-                let (to, there) = if repeat {
-                    (at * BLOCK, width * channels - at * BLOCK)
-                } else {
-                    (at * channels + first, channels - first)
-                };
-                block.store(sums, output.add(to), there);
+                pairs!(0 2 4 6);
+                let products = vmull_s8(load(8), taps[8]);
+                [vaddw_s16(sums[0], vget_low_s16(products)), vaddw_high_s16(sums[1], products)]
+            };
+            let (mut from, mut to) = (first, output.add(first));
+            if steps.there == BLOCK {
+                for _ in 0..steps.whole {
+                    vst1_s8(to, block.stored(sums(from)));
+                    (from, to) = (from + steps.input, to.add(steps.output));
+                }
+            } else {
+                for _ in 0..steps.whole {
+                    store_eight(to, block.stored(sums(from)), steps.there);
+                    (from, to) = (from + steps.input, to.wrapping_add(steps.output));
+                }
+            }
+            if steps.rest > 0 {
+                store_eight(to, block.stored(sums(from)), steps.rest);
             }
         }
-    }
+    });
 }
 
-/// Adds sixteen products of 16 bits to as many sums of 32 bits.
-#[inline]
-#[target_feature(enable = "neon")]
-fn widen(sums: &mut [int32x4_t; 4], low: int16x8_t, high: int16x8_t) {
-    sums[0] = vaddw_s16(sums[0], vget_low_s16(low));
-    sums[1] = vaddw_high_s16(sums[1], low);
-    sums[2] = vaddw_s16(sums[2], vget_low_s16(high));
-    sums[3] = vaddw_high_s16(sums[3], high);
-}
-
-/// Sixteen channels of one column, the three rows (and a zero) of a channel side by side.
+/// Eight channels of one column, the three rows (and a zero) of a channel side by side.
 ///
 /// # Safety
 ///
-/// The rows hold sixteen bytes from `at` on.
+/// The rows hold eight bytes from `at` on.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn load_column(rows: [*const i8; 3], at: usize) -> [int8x16_t; 4] {
+unsafe fn load_column(rows: [*const i8; 3], at: usize) -> [int8x16_t; 2] {
     // SAFETY: the caller vouches for the bytes.
-    let (a, b, c) =
-        unsafe { (vld1q_s8(rows[0].add(at)), vld1q_s8(rows[1].add(at)), vld1q_s8(rows[2].add(at))) };
-    let zero = vdupq_n_s8(0);
-    let pairs = |a, b| (vreinterpretq_s16_s8(vzip1q_s8(a, b)), vreinterpretq_s16_s8(vzip2q_s8(a, b)));
-    let ((ab, high_ab), (c0, high_c0)) = (pairs(a, b), pairs(c, zero));
-    [vzip1q_s16(ab, c0), vzip2q_s16(ab, c0), vzip1q_s16(high_ab, high_c0), vzip2q_s16(high_ab, high_c0)]
-        .map(|part| vreinterpretq_s8_s16(part))
+    let [a, b, c] = unsafe { rows.map(|row| vcombine_s8(vld1_s8(row.add(at)), vdup_n_s8(0))) };
+    let ab = vreinterpretq_s16_s8(vzip1q_s8(a, b));
+    let c = vreinterpretq_s16_s8(vzip1q_s8(c, vdupq_n_s8(0)));
+    [vreinterpretq_s8_s16(vzip1q_s16(ab, c)), vreinterpretq_s8_s16(vzip2q_s16(ab, c))]
 }
 
 /// # Safety
@@ -539,69 +664,47 @@ pub(super) unsafe fn depthwise_row_dot(
     let channels = depthwise.channels;
     let rows = rows.map(<[i8]>::as_ptr);
     let output = output.as_mut_ptr();
-    let repeat = depthwise.stride == 1 && BLOCK.is_multiple_of(channels) && channels < BLOCK;
-    for (number, &first) in depthwise.blocks.iter().enumerate() {
-        // SAFETY: each block has 12 vectors of weights and 16 constants; each column and sixteen bytes from it on lie in
-        // the rows and the 64 bytes behind them.
+    each_block(depthwise, width, |number, first, steps| {
+        // Copies, which no write to the output can change.
+        let (rows, output, channels) = (rows, output, channels);
+        // SAFETY: each block has 3 × 2 vectors of weights and 8 constants; each column and eight bytes from it on lie in
+        // the rows and the 64 bytes behind them, and what a step writes in the output.
         unsafe {
             let block = Block::load(&depthwise.requantize, number);
-            let packed = depthwise.weights.as_ptr().add(number * 12 * BLOCK);
-            let mut weights = [[vdupq_n_s8(0); 4]; 3];
-            for (at, weight) in weights.as_flattened_mut().iter_mut().enumerate() {
-                *weight = vld1q_s8(packed.add(at * BLOCK));
-            }
-            macro_rules! output {
-                ($one:expr, $two:expr, $three:expr, $to:expr, $there:expr) => {
-                    let mut sums = block.bias;
-                    for (part, sum) in sums.iter_mut().enumerate() {
-                        *sum = dot(*sum, $one[part], weights[0][part]);
-                        *sum = dot(*sum, $two[part], weights[1][part]);
-                        *sum = dot(*sum, $three[part], weights[2][part]);
-                    }
-                    block.store(sums, output.add($to), $there);
-                };
-            }
-            if repeat {
-                for start in (0..width * channels).step_by(BLOCK) {
-                    let one = load_column(rows, start);
-                    let two = load_column(rows, start + channels);
-                    let three = load_column(rows, start + 2 * channels);
-                    output!(one, two, three, start, width * channels - start);
-                }
-            } else if depthwise.stride == 1 {
-                let there = channels - first;
-                let mut one = load_column(rows, first);
-                let mut two = load_column(rows, first + channels);
+            let packed = depthwise.weights.as_ptr().add(number * 6 * 16);
+            let weights: [int8x16_t; 6] = core::array::from_fn(|at| vld1q_s8(packed.add(at * 16)));
+            let sums = |columns: [[int8x16_t; 2]; 3]| {
+                let [mut low, mut high] = block.bias;
+                (low, high) = (dot(low, columns[0][0], weights[0]), dot(high, columns[0][1], weights[1]));
+                (low, high) = (dot(low, columns[1][0], weights[2]), dot(high, columns[1][1], weights[3]));
+                (low, high) = (dot(low, columns[2][0], weights[4]), dot(high, columns[2][1], weights[5]));
+                [low, high]
+            };
+            let (mut from, mut to, mut left) = (first, output.add(first), steps.whole);
+            if steps.there == BLOCK && steps.input == channels {
+                let mut one = load_column(rows, from);
+                let mut two = load_column(rows, from + channels);
                 // Three outputs a turn, so that no column moves to another register.
-                let mut at = 0;
-                while at + 3 <= width {
-                    let start = first + at * channels;
-                    let three = load_column(rows, start + 2 * channels);
-                    output!(one, two, three, start, there);
-                    one = load_column(rows, start + 3 * channels);
-                    output!(two, three, one, start + channels, there);
-                    two = load_column(rows, start + 4 * channels);
-                    output!(three, one, two, start + 2 * channels, there);
-                    at += 3;
+                while left >= 3 {
+                    let three = load_column(rows, from + 2 * channels);
+                    vst1_s8(to, block.stored(sums([one, two, three])));
+                    one = load_column(rows, from + 3 * channels);
+                    vst1_s8(to.add(channels), block.stored(sums([two, three, one])));
+                    two = load_column(rows, from + 4 * channels);
+                    vst1_s8(to.add(2 * channels), block.stored(sums([three, one, two])));
+                    (from, to, left) = (from + 3 * channels, to.add(3 * channels), left - 3);
                 }
-                while at < width {
-                    let start = first + at * channels;
-                    let three = load_column(rows, start + 2 * channels);
-                    output!(one, two, three, start, there);
-                    (one, two) = (two, three);
-                    at += 1;
-                }
-            } else {
-                for at in 0..width {
-                    let start = first + at * depthwise.stride * channels;
-                    let one = load_column(rows, start);
-                    let two = load_column(rows, start + channels);
-                    let three = load_column(rows, start + 2 * channels);
-                    output!(one, two, three, at * channels + first, channels - first);
-                }
+            }
+            let window = |at: usize| [0, 1, 2].map(|column| load_column(rows, at + column * channels));
+            for _ in 0..left {
+                store_eight(to, block.stored(sums(window(from))), steps.there);
+                (from, to) = (from + steps.input, to.wrapping_add(steps.output));
+            }
+            if steps.rest > 0 {
+                store_eight(to, block.stored(sums(window(from))), steps.rest);
             }
         }
-    }
+    });
 }
 
 /// # Safety

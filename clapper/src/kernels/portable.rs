@@ -1,6 +1,6 @@
 //! The reference: what each kernel computes, in the plainest words.
 
-use super::{Addition, Depthwise, Product, Window};
+use super::{Addition, Depthwise, Product, Windows};
 
 /// Rows × weights of each channel.
 pub(super) fn product(product: &Product, input: &[i8], stride: usize, output: &mut [i8]) {
@@ -38,27 +38,16 @@ pub(super) fn add(addition: &Addition, one: &[i8], other: &[i8], output: &mut [i
     }
 }
 
-/// The greatest of a window.
+/// The greatest of windows of 2 × 2.
 #[inline(always)]
-pub(super) fn maximum(window: &Window<'_>, output: &mut [i8]) {
-    let at = |row: usize, column: usize| {
-        &window.input[row * window.row + column * window.column..][..output.len()]
-    };
-    if window.rows == 2 && window.columns == 2 {
-        // By far the most frequent one, in one pass.
-        let (a, b, c, d) = (at(0, 0), at(0, 1), at(1, 0), at(1, 1));
+pub(super) fn maximum(windows: &Windows<'_>, output: &mut [i8]) {
+    let Windows { rows: [upper, lower], channels, stride } = *windows;
+    for (window, output) in output.chunks_exact_mut(channels).enumerate() {
+        let start = window * stride * channels;
+        let (upper, lower) = (&upper[start..][..2 * channels], &lower[start..][..2 * channels]);
+        let ((a, b), (c, d)) = (upper.split_at(channels), lower.split_at(channels));
         for ((((output, &a), &b), &c), &d) in output.iter_mut().zip(a).zip(b).zip(c).zip(d) {
             *output = a.max(b).max(c.max(d));
-        }
-        return;
-    }
-    output.fill(i8::MIN);
-    for row in 0..window.rows {
-        for column in 0..window.columns {
-            let input = &window.input[row * window.row + column * window.column..];
-            for (output, &input) in output.iter_mut().zip(input) {
-                *output = (*output).max(input);
-            }
         }
     }
 }

@@ -1,14 +1,12 @@
 //! Convolutions: products of rows of the input, gathered if need be, with the weights.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::geometry::Geometry;
-use crate::kernels::{Depthwise, Kernels, Product};
+use crate::kernels::{Depthwise, Gather, Kernels, Product};
 use crate::plan::SLACK;
 use crate::quantize::Requantize;
-
-/// Bytes that are copied at once where more may be copied than needed.
-const CHUNK: usize = 16;
 
 /// Most bytes of windows that are gathered before they are multiplied: they stay in the first cache.
 const GATHERED: usize = 12 * 1024;
@@ -47,7 +45,7 @@ impl Convolution {
 
     /// Bytes from one gathered window to the next.
     fn pitch(&self) -> usize {
-        self.depth().next_multiple_of(CHUNK)
+        Gather::pitch(self.geometry.window[0], self.geometry.window[1] * self.geometry.input[3])
     }
 
     /// Windows that are gathered at once.
@@ -64,39 +62,75 @@ impl Convolution {
         if self.geometry.is_pointwise() {
             return self.product.run(input, self.depth(), output);
         }
-        let channels = self.geometry.output[3];
+        let [pictures, rows, columns, channels] = self.geometry.output;
         let (pitch, gathered) = (self.pitch(), self.gathered());
-        let mut positions = self.geometry.positions();
-        for output in output.chunks_mut(gathered * channels) {
-            for (at, position) in positions.by_ref().take(output.len() / channels).enumerate() {
-                self.gather(input, position, &mut scratch[at * pitch..]);
+        // Windows that wait to be multiplied, and where their outputs go.
+        let mut waiting = 0;
+        let mut output = output;
+        for picture in 0..pictures {
+            for row in 0..rows {
+                let mut column = 0;
+                while column < columns {
+                    let count = (columns - column).min(gathered - waiting);
+                    self.gather(
+                        input,
+                        [picture, row],
+                        column..column + count,
+                        &mut scratch[waiting * pitch..],
+                    );
+                    (column, waiting) = (column + count, waiting + count);
+                    if waiting == gathered {
+                        let (now, later) = output.split_at_mut(waiting * channels);
+                        self.product.run(scratch, pitch, now);
+                        (output, waiting) = (later, 0);
+                    }
+                }
             }
-            self.product.run(scratch, pitch, output);
+        }
+        self.product.run(scratch, pitch, output);
+    }
+
+    /// Copies the windows of outputs in one row, padding included, to `to`, each a pitch behind the other.
+    fn gather(&self, input: &[i8], [picture, row]: [usize; 2], columns: Range<usize>, to: &mut [i8]) {
+        let Geometry { window, input: shape, stride, dilation, before, .. } = &self.geometry;
+        let channels = shape[3];
+        let pitch = self.pitch();
+        let top = self.geometry.start(0, row);
+        let inside = top >= 0 && top as usize + window[0] <= shape[1] && *dilation == [1, 1];
+        // Columns whose window lies wholly inside the input.
+        let whole = if inside {
+            let end = (shape[2] + before[1] + stride[1]).saturating_sub(window[1]) / stride[1];
+            before[1].div_ceil(stride[1])..end
+        } else {
+            0..0
+        };
+        let first = whole.start.clamp(columns.start, columns.end);
+        let end = whole.end.clamp(first, columns.end);
+        if first < end {
+            let from = self.geometry.offset(picture, top as usize, first * stride[1] - before[1]);
+            let gather = Gather {
+                rows: window[0],
+                length: window[1] * channels,
+                row: shape[2] * channels,
+                step: stride[1] * channels,
+                pitch,
+            };
+            gather.run(&input[from..], end - first, &mut to[(first - columns.start) * pitch..]);
+        }
+        for column in (columns.start..first).chain(end..columns.end) {
+            self.gather_at_border(input, [picture, row, column], &mut to[(column - columns.start) * pitch..]);
         }
     }
 
     /// Copies the window of one output, padding included, to the front of `to`.
-    fn gather(&self, input: &[i8], [picture, row, column]: [usize; 3], to: &mut [i8]) {
-        let Geometry { window, input: shape, dilation, .. } = &self.geometry;
-        let channels = shape[3];
+    fn gather_at_border(&self, input: &[i8], [picture, row, column]: [usize; 3], to: &mut [i8]) {
+        let window = self.geometry.window;
+        let channels = self.geometry.input[3];
         let (top, left) = (self.geometry.start(0, row), self.geometry.start(1, column));
-        let length = window[1] * channels;
-        let whole = top >= 0
-            && left >= 0
-            && top as usize + window[0] <= shape[1]
-            && left as usize + window[1] <= shape[2]
-            && *dilation == [1, 1];
-        if whole {
-            let start = self.geometry.offset(picture, top as usize, left as usize);
-            for row in 0..window[0] {
-                copy_more(&input[start + row * shape[2] * channels..], &mut to[row * length..], length);
-            }
-            return;
-        }
         for row in 0..window[0] {
             let input_row = self.geometry.under(0, top, row);
             for column in 0..window[1] {
-                let to = &mut to[row * length + column * channels..][..channels];
+                let to = &mut to[(row * window[1] + column) * channels..][..channels];
                 match (input_row, self.geometry.under(1, left, column)) {
                     (Some(row), Some(column)) => {
                         let start = self.geometry.offset(picture, row, column);
@@ -106,16 +140,6 @@ impl Convolution {
                 }
             }
         }
-    }
-}
-
-/// Copies at least `length` bytes, in whole chunks; both slices are long enough for that.
-#[inline]
-fn copy_more(from: &[i8], to: &mut [i8], length: usize) {
-    let chunks = length.div_ceil(CHUNK) * CHUNK;
-    let (from, to) = (from[..chunks].as_chunks::<CHUNK>().0, to[..chunks].as_chunks_mut::<CHUNK>().0);
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
     }
 }
 
