@@ -1,13 +1,13 @@
 //! The role on the card: watch the first camera for ever, remind through the buzzer, never give up.
 
 use std::env;
-use std::io;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::{LevelFilter, debug, error, info, warn};
+use log::{LevelFilter, Log, Metadata, Record, SetLoggerError, debug, error, info, warn};
 use simplelog::{ConfigBuilder, WriteLogger};
 
 use crate::board::Board;
@@ -140,13 +140,47 @@ impl Progress {
 
 fn start_log() {
     let level = env::var(LOG_LEVEL).ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::Info);
-    // The console has no colours, and the machine no clock that is right.
-    let config = ConfigBuilder::new()
-        .set_time_level(LevelFilter::Off)
-        .set_thread_level(LevelFilter::Off)
-        .set_target_level(LevelFilter::Off)
-        .set_location_level(LevelFilter::Off)
-        .build();
     // Fails only if there is a logger already.
-    let _ = WriteLogger::init(level, config, io::stderr());
+    let _ = CardLog::install(level, io::stderr());
+}
+
+/// The log on the card: [`WriteLogger`], with the level set before the text here, where it is not allocated for.
+pub struct CardLog(Box<dyn Log>);
+
+impl CardLog {
+    /// Sends what is at least as important as `level` to `writer`, a line each.
+    ///
+    /// # Errors
+    ///
+    /// [`SetLoggerError`] if the program has a logger already.
+    pub fn install(level: LevelFilter, writer: impl Write + Send + 'static) -> Result<(), SetLoggerError> {
+        // The text alone: the console has no colours, and the machine no clock that is right.
+        let config = ConfigBuilder::new()
+            .set_max_level(LevelFilter::Off)
+            .set_time_level(LevelFilter::Off)
+            .set_thread_level(LevelFilter::Off)
+            .set_target_level(LevelFilter::Off)
+            .set_location_level(LevelFilter::Off)
+            .build();
+        log::set_boxed_logger(Box::new(Self(WriteLogger::new(level, config, writer))))?;
+        log::set_max_level(level);
+        Ok(())
+    }
+}
+
+impl Log for CardLog {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record) {
+        let (level, text) = (record.level(), record.args());
+        let mut line = Record::builder();
+        line.metadata(record.metadata().clone());
+        self.0.log(&line.args(format_args!("[{level}] {text}")).build());
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
 }

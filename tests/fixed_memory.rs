@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use embedded_hal::digital;
 use embedded_hal::pwm::{self, SetDutyCycle};
-use maskbell::appliance::Attendant;
+use maskbell::appliance::{Attendant, CardLog};
 use maskbell::camera::mjpeg::MotionJpeg;
 use maskbell::camera::{DEFAULT_RATE, Pace};
 use maskbell::memory::{Allocator, heap_calls};
@@ -40,7 +40,7 @@ fn main() {
 
     // As on the card, but into a file that swallows it all.
     let null = File::create("/dev/null").unwrap();
-    simplelog::WriteLogger::init(log::LevelFilter::Debug, simplelog::Config::default(), null).unwrap();
+    CardLog::install(log::LevelFilter::Debug, null).unwrap();
 
     let clip = std::fs::read("sample/visit.mjpeg").unwrap();
     let mut source = MotionJpeg::from_bytes(clip, Pace::AsFast, DEFAULT_RATE).unwrap().repeat(true);
