@@ -1,5 +1,7 @@
 #![forbid(unsafe_code)]
 
+use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -13,6 +15,8 @@ use crate::quantize::Quantization;
 /// An input or output of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorInfo {
+    /// As the file has it.
+    pub name: String,
     /// Dimensions, filled up with ones in front: batch, rows, columns, channels.
     pub shape: Shape,
     /// Type of its elements.
@@ -82,8 +86,7 @@ impl Network {
             return Err(Error::TooLarge { limit: crate::model::MOST_BYTES });
         }
 
-        let mut arena = Vec::new();
-        arena.resize(size + ALIGNMENT, 0i8);
+        let mut arena = vec![0; size + ALIGNMENT];
         let start = arena.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
         let place = |tensor: usize| {
             let start = starts[lives.roots[tensor]];
@@ -99,14 +102,14 @@ impl Network {
         let info = |&tensor: &usize| {
             let read = &model.tensors[tensor];
             TensorInfo {
+                name: read.name.into(),
                 shape: read.shape,
                 element: read.element,
                 quantization: if read.element == Element::Int8 { read.quantization() } else { None },
                 place: place(tensor),
             }
         };
-        let mut scratch = Vec::new();
-        scratch.resize(operations.iter().map(Operation::scratch_bytes).max().unwrap_or(0), 0);
+        let scratch = vec![0; operations.iter().map(Operation::scratch_bytes).max().unwrap_or(0)];
         let steps =
             operations.into_iter().enumerate().zip(&model.operators).map(|((at, operation), operator)| {
                 Ok(Step {
@@ -211,8 +214,7 @@ impl Network {
 /// Time 0 is before the first operation, operation n runs at time n + 1, and the last time is after all.
 fn lives(model: &Model<'_>, operations: &[Operation]) -> Result<Lives, Error> {
     let end = operations.len() + 1;
-    let mut last = Vec::new();
-    last.resize(model.tensors.len(), 0);
+    let mut last = vec![0; model.tensors.len()];
     for (at, operator) in model.operators.iter().enumerate() {
         for &tensor in operator.inputs.iter().flatten() {
             last[tensor] = at + 1;

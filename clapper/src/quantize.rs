@@ -23,6 +23,11 @@ impl Quantization {
         self.scale * (i32::from(stored) - self.zero_point) as f32
     }
 
+    /// The least stored value that stands for at least `real`; `None` if even 127 stands for less.
+    pub fn at_least(self, real: f32) -> Option<i8> {
+        (i8::MIN..=i8::MAX).find(|&stored| self.real(stored) >= real)
+    }
+
     /// The stored value nearest to `real`, within −128 to 127.
     pub fn stored(self, real: f32) -> i8 {
         let steps = libm::roundf(real / self.scale);
@@ -145,5 +150,17 @@ mod tests {
             [-10, -8, 127, -128, -10]
         );
         assert_eq!(quantization.real(-8), 1.0);
+    }
+
+    #[test]
+    fn a_threshold_is_the_least_value_above_it() {
+        let quantization = Quantization { scale: 0.5, zero_point: -10 };
+        assert_eq!(quantization.real(-10), 0.0);
+        assert_eq!(quantization.real(10), 10.0);
+        assert_eq!(quantization.at_least(0.1), Some(-9));
+        assert_eq!(quantization.at_least(68.5), Some(127));
+        assert_eq!(quantization.at_least(68.6), None);
+        assert_eq!(quantization.at_least(f32::NEG_INFINITY), Some(-128));
+        assert_eq!(quantization.at_least(f32::NAN), None);
     }
 }

@@ -190,7 +190,7 @@ impl DepthwiseConvolution {
     pub(crate) fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
         match self {
             Self::Fast { geometry, zero_point, kernel } => {
-                fast(geometry, *zero_point, kernel, input, output, scratch)
+                fast(geometry, *zero_point, kernel, input, output, scratch);
             }
             Self::General { geometry, zero_point, weights, requantize } => {
                 general(geometry, *zero_point, weights, requantize, input, output);
