@@ -16,6 +16,9 @@ use crate::quantize::Quantization;
 /// Most bytes of all tensors together.  Far above what a small network needs, far below what could overflow.
 pub(crate) const MOST_BYTES: usize = 1 << 28;
 
+/// Most inputs of an operation.  Lists may share their bytes in a file, so that a small one could ask for many.
+const MOST_INPUTS: usize = 64;
+
 /// Dimensions of a tensor, filled up with ones in front: batch, rows, columns, channels.
 pub type Shape = [usize; 4];
 
@@ -164,6 +167,9 @@ impl<'a> Model<'a> {
             let code = table.scalar::<u32>(0, 0).part("an operation")? as usize;
             let code = *codes.get(code).ok_or(Error::Damaged("the kind of an operation"))?;
             let inputs = table.scalars(1).part("an operation's inputs")?;
+            if inputs.len() > MOST_INPUTS {
+                return Err(Error::Damaged("a list of inputs of a sensible length"));
+            }
             Ok(Operator {
                 // The older field has one byte, which ends at 127; the newer one is 0 in older files.
                 code: i32::from(code.scalar::<i8>(0, 0).part("the kind of an operation")?)
@@ -219,8 +225,13 @@ fn read_tensor<'a>(at: usize, table: Table<'a>, buffers: &[Table<'a>]) -> Result
     }
     let (mut scales, mut zero_points, mut quantized_dimension) = (Vec::new(), Vec::new(), 0);
     if let Some(quantization) = table.table(4).part("a tensor's quantisation")? {
-        scales = quantization.scalars(2).part("a tensor's scales")?.collect();
-        zero_points = quantization.scalars(3).part("a tensor's zero points")?.collect();
+        let stored_scales = quantization.scalars(2).part("a tensor's scales")?;
+        let stored_zero_points = quantization.scalars(3).part("a tensor's zero points")?;
+        if stored_scales.len().max(stored_zero_points.len()) > elements {
+            return Err(Error::Damaged("a tensor's quantisation"));
+        }
+        scales = stored_scales.collect();
+        zero_points = stored_zero_points.collect();
         quantized_dimension = quantization.scalar(6, 0).part("a tensor's quantisation")?;
     }
     Ok(Tensor { name, element, shape, rank, scales, zero_points, quantized_dimension, data })

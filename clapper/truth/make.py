@@ -158,11 +158,16 @@ def yunet_like():
 
 
 def large():
+    """Networks without their last layers: random weights would make all classes alike there."""
     shape = (96, 96, 3)
     keras.utils.set_random_seed(SEED)
-    v1 = keras.applications.MobileNet(shape, alpha=0.25, weights=None, classes=10)
-    v2 = keras.applications.MobileNetV2(shape, alpha=0.35, weights=None, classes=10)
-    return {"mobilenet_v1": (v1, [1, *shape]), "mobilenet_v2": (v2, [1, *shape]), "yunet_like": (yunet_like(), [1, 96, 128, 3])}
+    v1 = keras.applications.MobileNet(shape, alpha=0.25, weights=None, include_top=False)
+    v2 = keras.applications.MobileNetV2(shape, alpha=0.35, weights=None, include_top=False)
+    return {
+        "mobilenet_v1": (v1, [1, *shape]),
+        "mobilenet_v2": (v2, [1, *shape]),
+        "yunet_like": (yunet_like(), [1, 96, 128, 3]),
+    }
 
 
 def write(folder, name, model):

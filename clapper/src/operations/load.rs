@@ -382,10 +382,10 @@ impl<'a> Loader<'a> {
         self.same_quantization(0)?;
         let size = |field| -> Checked<usize> {
             let size = usize::try_from(self.option::<i32>(field, 0)?).unwrap_or(0);
-            if (1..1 << 12).contains(&size) {
+            if (1..1 << 11).contains(&size) {
                 Ok(size)
             } else {
-                Err("a window out of range, must be 1 to 4095".into())
+                Err("a window out of range, must be 1 to 2047".into())
             }
         };
         let window = [size(4)?, size(3)?];
@@ -407,6 +407,9 @@ impl<'a> Loader<'a> {
         let axes = axes(&self.integers(1)?, input.rank).ok_or("has an axis that the input lacks")?;
         let zero_points = [from.zero_point, to.zero_point];
         let mean = Mean::new(input.shape, &axes, zero_points, f64::from(from.scale) / f64::from(to.scale));
+        if input.elements() / mean.outputs() > 1 << 22 {
+            return Err("averages more than 2²² values, so that their sum may not fit 32 bits".into());
+        }
         if mean.outputs() != self.output()?.elements() {
             return Err("the output has not as many elements as remain".into());
         }
