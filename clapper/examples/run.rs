@@ -1,8 +1,8 @@
 //! Runs a network on stored inputs, or again and again to measure it.
 //!
 //!     run MODEL INPUT OUTPUT [KERNELS]      all inputs, one after the other, from a file; all outputs to another
-//!     run MODEL --repeat COUNT [KERNELS]    nanoseconds a run, and how many of COUNT turns the processor had for it
-//!     run MODEL --operations COUNT [KERNELS]
+//!     run MODEL --repeat COUNT [KERNELS]    nanoseconds of the fastest of COUNT runs
+//!     run MODEL --operations COUNT [KERNELS]    the same for each operation
 //!
 //! KERNELS is one of the names that `--repeat` prints; without it the best are taken.
 
@@ -19,13 +19,12 @@ fn main() {
             Kernels::ALL.into_iter().find(|kernels| format!("{kernels:?}") == *name && kernels.available());
         found.unwrap_or_else(|| panic!("kernels {name} are not known or not available here"))
     });
-    // A pause before a network is loaded and after shows what loading costs, where instructions are counted.
     let mut network =
         Network::load_for(&bytes, kernels).unwrap_or_else(|error| panic!("cannot load {model}: {error}"));
     match rest {
         [mode, count, ..] if mode == "--repeat" => repeat(&mut network, count.parse().expect("a count")),
         [mode, count, ..] if mode == "--operations" => {
-            operations(&mut network, count.parse().expect("a count"))
+            operations(&mut network, count.parse().expect("a count"));
         }
         [input, output, ..] => {
             let input = std::fs::read(input).unwrap_or_else(|error| panic!("cannot read {input}: {error}"));

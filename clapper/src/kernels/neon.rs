@@ -411,9 +411,9 @@ unsafe fn sums_dot<const ROWS: usize>(
     /// Four of the depth: bytes 4 × lane to 4 × lane + 3 of the inputs.
     macro_rules! quad {
         ($lane:literal, $inputs:ident) => {
+            let at = weights.wrapping_add($lane * 32);
             // SAFETY: the caller vouches for the weights.
-            let (low, high) =
-                unsafe { (vld1q_s8(weights.add($lane * 32)), vld1q_s8(weights.add($lane * 32 + 16))) };
+            let (low, high) = unsafe { (vld1q_s8(at), vld1q_s8(at.wrapping_add(16))) };
             for (sums, &input) in sums.iter_mut().zip(&$inputs) {
                 sums[0] = dot_lane::<$lane>(sums[0], low, input);
                 sums[1] = dot_lane::<$lane>(sums[1], high, input);
