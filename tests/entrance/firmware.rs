@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-const TARGET: &str = "aarch64-unknown-linux-gnu";
+const TARGET: &str = "aarch64-unknown-linux-musl";
 
 /// The firmware: what `MASKBELL_FIRMWARE` names, or else what Cargo builds of this checkout.
 pub(crate) fn path() -> &'static Path {
@@ -32,7 +32,7 @@ pub(crate) fn faulty() -> &'static Path {
 fn build(name: &str, options: &[&str]) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--bin", "maskbell", "--profile", "firmware", "--no-default-features"])
+        .args(["zigbuild", "--bin", "maskbell", "--profile", "firmware", "--no-default-features"])
         .args(["--target", TARGET, "--message-format", "json-render-diagnostics"])
         .args(options)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
