@@ -10,7 +10,7 @@ use crate::camera::{Capture, Fault, Source};
 use crate::frame::Frame;
 use crate::policy::{Policy, Reminder, Times};
 use crate::runtime::RuntimeError;
-use crate::vision::{Faces, Thresholds, Vision};
+use crate::vision::{Faces, Looks, Thresholds, Vision};
 
 /// What one turn of the loop brought.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Watch {
             let flow = match source.next() {
                 Capture::Frame(frame) => {
                     let arrived = Instant::now();
-                    let faces = self.vision.look(&frame)?;
+                    let faces = self.vision.look(&frame, Looks::One)?;
                     let reminder = self.policy.observe(frame.captured_at(), faces);
                     report(Turn::Seen { frame: &frame, faces, reminder, took: arrived.elapsed() })
                 }

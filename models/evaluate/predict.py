@@ -1,14 +1,14 @@
-"""Runs the two TFLite files over a folder and prints the firmware's JSON.
+"""Runs two TFLite files over a folder and prints JSON as the firmware does.
 
-For the desk, without the firmware: to compare float with int8, or new weights
-with old. Run from the folder above: `python -m evaluate.predict FOLDER`.
+For what the firmware cannot run: float networks, weights not built in yet.
+Run from the folder above: `python -m evaluate.predict FOLDER`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -18,12 +18,6 @@ from tqdm import tqdm
 
 from evaluate import vision
 
-MOUTH_HIGH = 0.5
-"""A mouth is seen: `bare`."""
-NOSE_HIGH = 0.7
-"""A nose is seen, and no mouth: `nose_out`."""
-LOW = 0.4
-"""Below it for both: `covered`. Between: `unsure`."""
 LEAST_FACE = 16
 """Shorter side of a face, in pixels of the picture, below which it is `unsure`."""
 MOST_OUTSIDE = 0.15
@@ -63,9 +57,22 @@ class FaceFinder:
     def __init__(self, path: Path) -> None:
         self.network = Network(path)
 
-    def __call__(self, picture: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, picture: np.ndarray, threshold: float, close: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Boxes in pixels of the picture, and scores."""
-        pixels, scale = vision.letterbox(picture)
+        height, width = picture.shape[:2]
+        views = vision.looks(width, height, close)
+        least = min(threshold, vision.FLOOR) if close else threshold
+        found = [self._look(picture, view, least) for view in views]
+        boxes, scores = vision.gather(found, views, width, height)
+        return boxes[scores >= threshold], scores[scores >= threshold]
+
+    def _look(
+        self, picture: np.ndarray, view: tuple[float, float, float], threshold: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        left, top, scale = view
+        pixels = vision.resample(picture, *view, vision.FACE_WIDTH, vision.FACE_HEIGHT)
         outputs = self.network(pixels)
         by_stride = {}
         for stride in vision.FACE_STRIDES:
@@ -75,7 +82,10 @@ class FaceFinder:
             )
             by_stride[stride] = score[..., 0], box
         boxes, scores = vision.decode_faces(by_stride, threshold)
-        return boxes / scale, scores
+        boxes = boxes * scale + np.array([left, top, left, top])
+        middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+        inside = ((middle >= 0) & (middle < picture.shape[1::-1])).all(1)
+        return boxes[inside], scores[inside]
 
 
 class MouthFinder:
@@ -99,11 +109,38 @@ def verdict(picture: np.ndarray, box: np.ndarray, mouth: float, nose: float) -> 
     inside = np.prod(np.maximum(high - low, 0))
     if min(width, height) < LEAST_FACE or inside < (1 - MOST_OUTSIDE) * width * height:
         return "unsure"
-    if mouth >= MOUTH_HIGH:
+    if mouth >= vision.MOUTH_THRESHOLD:
         return "bare"
-    if nose >= NOSE_HIGH:
+    if nose >= vision.NOSE_THRESHOLD:
         return "nose_out"
-    return "covered" if max(mouth, nose) < LOW else "unsure"
+    return "covered" if max(mouth, nose) < vision.COVERED_THRESHOLD else "unsure"
+
+
+def lines(
+    folder: Path, face: Path, mouth: Path, threshold: float, *, close: bool
+) -> Iterator[str]:
+    """What `maskbell check --json` would print for each picture of a folder."""
+    find_faces, find_mouth = FaceFinder(face), MouthFinder(mouth)
+    names = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.suffix.lower() in (".jpg", ".jpeg", ".png")
+    )
+    for name in tqdm(names, unit="picture", mininterval=5):
+        picture = cv2.cvtColor(cv2.imread(str(folder / name)), cv2.COLOR_BGR2RGB)
+        faces = []
+        for box, score in zip(*find_faces(picture, threshold, close)):
+            mouth_score, nose = find_mouth(picture, box)
+            faces.append(
+                {
+                    "box": [round(float(v), 1) for v in box],
+                    "score": round(float(score), 4),
+                    "verdict": verdict(picture, box, mouth_score, nose),
+                    "mouth": round(mouth_score, 4),
+                    "nose": round(nose, 4),
+                }
+            )
+        yield json.dumps({"image": name, "faces": faces})
 
 
 def main() -> None:
@@ -112,29 +149,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--face", type=Path, default=MODELS / "face.tflite")
     parser.add_argument("--mouth", type=Path, default=MODELS / "mouth.tflite")
+    parser.add_argument("--one-look", action="store_true", help="as at a frame of a camera")
     parser.add_argument("--face-threshold", type=float, default=vision.FACE_THRESHOLD)
     arguments = parser.parse_args()
-    find_faces, find_mouth = FaceFinder(arguments.face), MouthFinder(arguments.mouth)
-    names = sorted(
-        path.relative_to(arguments.folder).as_posix()
-        for path in arguments.folder.rglob("*")
-        if path.suffix.lower() in (".jpg", ".jpeg", ".png")
-    )
-    for name in tqdm(names, unit="picture", file=sys.stderr):
-        picture = cv2.cvtColor(cv2.imread(str(arguments.folder / name)), cv2.COLOR_BGR2RGB)
-        faces = []
-        for box, score in zip(*find_faces(picture, arguments.face_threshold)):
-            mouth, nose = find_mouth(picture, box)
-            faces.append(
-                {
-                    "box": [round(float(v), 1) for v in box],
-                    "score": round(float(score), 4),
-                    "verdict": verdict(picture, box, mouth, nose),
-                    "mouth": round(mouth, 4),
-                    "nose": round(nose, 4),
-                }
-            )
-        print(json.dumps({"image": name, "faces": faces}))
+    for line in lines(
+        arguments.folder, arguments.face, arguments.mouth, arguments.face_threshold,
+        close=not arguments.one_look,
+    ):
+        print(line)
 
 
 if __name__ == "__main__":

@@ -1,69 +1,159 @@
 """What the firmware does around the two networks, in Python.
 
-Pictures are uint8 RGB, H×W×3; boxes are (x1, y1, x2, y2) in pixels. Keep the
-constants equal to those in `src/vision`.
+Pictures are uint8 RGB, H×W×3; boxes are (x1, y1, x2, y2) in pixels. Only for
+what the firmware cannot do, the float networks and training: scores come from
+the firmware's own JSON. Keep the constants equal to those in `src/vision`.
 """
 
 from __future__ import annotations
 
-import cv2
+import math
+
 import numpy as np
 
 FACE_HEIGHT, FACE_WIDTH = 240, 320
 FACE_STRIDES = (8, 16, 32)
-FACE_THRESHOLD = 0.57
+FACE_THRESHOLD = 0.6
 """Least score of a face."""
+MOUTH_THRESHOLD = 0.5
+"""A mouth is seen."""
+NOSE_THRESHOLD = 0.8
+"""A nose is seen."""
+COVERED_THRESHOLD = 0.4
+"""Below it for both: covered. Between: unsure."""
 NMS_IOU = 0.4
 """Of two boxes that overlap more, the one with the lower score goes."""
 CROP_SIZE = 96
-CROP_FACTOR = 1.3
+CROP_FACTOR = 1.4
 """Side of the crop for the mouth network, in longer sides of the face box."""
 GREY = 128
 """What is outside of the picture; 0 when quantised."""
 
 
-def sigmoid(logit: np.ndarray) -> np.ndarray:
+PART = 0.625
+"""Side of a part, in sides of the largest 4:3 that fits into the picture."""
+PART_OVERLAP = 0.2
+"""Least overlap of parts, in sides of a part."""
+MAX_PARTS = 12
+EDGE = 0.02
+"""A box nearer to an inner edge of a look, in longer sides, is a cut face."""
+CLEAR = 20
+"""Height of a face in the network's input from which on a look has a say."""
+FLOOR = 0.1
+"""What a look says that shows a face clearly and does not find it."""
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
     """Logit to probability."""
-    return 1 / (1 + np.exp(-np.asarray(logit, np.float64)))
+    return 1 / (1 + np.exp(-np.asarray(logits, np.float64)))
 
 
-def letterbox(picture: np.ndarray) -> tuple[np.ndarray, float]:
-    """The picture at the top left of the face network's input, and the scale.
+def logit(probability: float) -> float:
+    """Probability to logit."""
+    return float(np.log(probability / (1 - probability)))
 
-    Shrunk by area, enlarged bilinearly; the rest is grey.
+
+def weights(start: float, scale: float, count: int, length: int) -> np.ndarray:
+    """How much of each of `length` pixels each of `count` output pixels takes.
+
+    The area that falls on it when shrinking (`scale` above 1), the two nearest
+    when enlarging; nothing where its centre lies outside.
     """
-    height, width = picture.shape[:2]
-    scale = min(FACE_WIDTH / width, FACE_HEIGHT / height)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    canvas = np.full((FACE_HEIGHT, FACE_WIDTH, 3), GREY, np.uint8)
-    canvas[: size[1], : size[0]] = cv2.resize(picture, size, interpolation=how)
-    return canvas, scale
+    centre = start + (np.arange(count) + 0.5) * scale
+    pixel = np.arange(length)
+    if scale > 1:
+        low = np.maximum(centre - scale / 2, 0)[:, None]
+        high = np.minimum(centre + scale / 2, length)[:, None]
+        shares = np.clip(np.minimum(high, pixel + 1) - np.maximum(low, pixel), 0, None)
+    else:
+        point = np.clip(centre - 0.5, 0, length - 1)[:, None]
+        shares = np.clip(1 - np.abs(point - pixel), 0, None)
+    shares[(centre < 0) | (centre >= length)] = 0
+    return (shares / np.maximum(shares.sum(1, keepdims=True), 1e-9)).astype(np.float32)
 
 
-def crop(picture: np.ndarray, box: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+def resample(
+    picture: np.ndarray, left: float, top: float, scale: float, width: int, height: int
+) -> np.ndarray:
+    """What a network sees of a picture: `width`×`height` pixels of `scale` pixels each."""
+    columns = weights(left, scale, width, picture.shape[1])
+    rows = weights(top, scale, height, picture.shape[0])
+    x, y = (np.flatnonzero(part.any(0)) for part in (columns, rows))
+    if len(x) == 0 or len(y) == 0:
+        return np.full((height, width, 3), GREY, np.uint8)
+    part = picture[y[0] : y[-1] + 1, x[0] : x[-1] + 1].astype(np.float32)
+    columns, rows = columns[:, x[0] : x[-1] + 1], rows[:, y[0] : y[-1] + 1]
+    seen = np.tensordot(rows, np.tensordot(columns, part, (1, 1)), (1, 1))
+    outside = (rows.sum(1) == 0)[:, None] | (columns.sum(1) == 0)[None]
+    seen[outside] = GREY
+    return np.clip(seen + 0.5, 0, 255).astype(np.uint8)
+
+
+def crop(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
     """The square around a face that the mouth network looks at."""
-    height, width = picture.shape[:2]
     x1, y1, x2, y2 = (float(v) for v in box)
     side = CROP_FACTOR * max(x2 - x1, y2 - y1)
     left, top = (x1 + x2 - side) / 2, (y1 + y2 - side) / 2
-    if side <= size:
-        # Bilinear: pixel centres of the crop on pixel centres of the picture.
-        step = side / size
-        matrix = np.float32(
-            [[step, 0, left + step / 2 - 0.5], [0, step, top + step / 2 - 0.5]]
-        )
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(
-            picture, matrix, (size, size), flags=flags, borderValue=(GREY,) * 3
-        )
-    # Area: cut whole pixels, grey outside, then average.
-    l, t, n = int(round(left)), int(round(top)), max(1, int(round(side)))
-    canvas = np.full((n, n, 3), GREY, np.uint8)
-    a, b, c, d = max(0, l), max(0, t), min(width, l + n), min(height, t + n)
-    if a < c and b < d:
-        canvas[b - t : d - t, a - l : c - l] = picture[b:d, a:c]
-    return cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
+    return resample(picture, left, top, side / CROP_SIZE, CROP_SIZE, CROP_SIZE)
+
+
+def looks(width: int, height: int, close: bool) -> list[tuple[float, float, float]]:
+    """Left, top and scale of each look at a picture: whole, then parts."""
+    views = [(0.0, 0.0, max(width / FACE_WIDTH, height / FACE_HEIGHT))]
+    if close:
+        scale = PART * min(width / FACE_WIDTH, height / FACE_HEIGHT)
+        across, down = FACE_WIDTH * scale, FACE_HEIGHT * scale
+        columns = min(_parts(width, across), MAX_PARTS // 2)
+        rows = min(_parts(height, down), MAX_PARTS // columns)
+        lefts = np.linspace(0, width - across, columns) if columns > 1 else [(width - across) / 2]
+        tops = np.linspace(0, height - down, rows) if rows > 1 else [(height - down) / 2]
+        views += [(float(left), float(top), scale) for top in tops for left in lefts]
+    return views
+
+
+def _parts(whole: float, part: float) -> int:
+    return max(1, math.ceil((whole - PART_OVERLAP * part) / ((1 - PART_OVERLAP) * part) - 1e-3))
+
+
+def cut(box: np.ndarray, view: tuple[float, float, float], width: int, height: int) -> bool:
+    """Whether a box touches an edge of a look that is not also the picture's."""
+    left, top, scale = view
+    right, bottom = left + FACE_WIDTH * scale, top + FACE_HEIGHT * scale
+    margin = EDGE * max(box[2] - box[0], box[3] - box[1])
+    return bool(
+        (left > 0.5 and box[0] < left + margin)
+        or (top > 0.5 and box[1] < top + margin)
+        or (right < width - 0.5 and box[2] > right - margin)
+        or (bottom < height - 0.5 and box[3] > bottom - margin)
+    )
+
+
+def gather(
+    found: list[tuple[np.ndarray, np.ndarray]],
+    views: list[tuple[float, float, float]],
+    width: int,
+    height: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One list of boxes and scores from those of each look, in pixels of the picture."""
+    whole = [
+        np.array([not cut(box, view, width, height) for box in boxes], bool)
+        for (boxes, _), view in zip(found, views)
+    ]
+    found = [(boxes[keep], scores[keep]) for (boxes, scores), keep in zip(found, whole)]
+    boxes, scores = suppress(*(np.concatenate(part) for part in zip(*found)))
+    if len(views) == 1 or len(boxes) == 0:
+        return boxes, scores
+    for index, box in enumerate(boxes):
+        said = []
+        for (theirs, sure), view in zip(found, views):
+            same = overlap(box[None], theirs)[0] > NMS_IOU
+            best = sure[same].max() if same.any() else None
+            clear = box[3] - box[1] >= CLEAR * view[2] and not cut(box, view, width, height)
+            if clear or best == scores[index]:
+                said.append(logit(FLOOR if best is None else best))
+        scores[index] = sigmoid(np.mean(said))
+    order = np.argsort(-scores, kind="stable")
+    return boxes[order], scores[order]
 
 
 def decode_faces(

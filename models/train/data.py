@@ -13,6 +13,9 @@ import numpy as np
 SHIPPED_TIERS = frozenset("AB")
 """What a network that ships may be trained on; see the README."""
 
+CORRECTIONS = Path(__file__).with_name("corrections.jsonl")
+"""Labels of `train` that were looked at and found wrong: image, face, label."""
+
 
 @dataclass
 class Face:
@@ -51,10 +54,16 @@ class Picture:
 def read(data: Path, split: str, tiers: frozenset[str] = SHIPPED_TIERS) -> Iterator[Picture]:
     """The pictures of `train` or `val` whose tier is among `tiers`."""
     folder = data / split
+    lines = map(json.loads, CORRECTIONS.read_text().splitlines())
+    corrected = {(fix["image"], fix["face"]): fix["label"] for fix in lines}
     for line in (folder / "annotations.jsonl").read_text().splitlines():
         entry = json.loads(line)
         if entry["tier"] not in tiers:
             continue
+        if split == "train":
+            for index, face in enumerate(entry["faces"]):
+                face["label"] = corrected.get((entry["image"], index), face["label"])
+                face["ignore"] = face.get("ignore", False) or face["label"] == "ignore"
         faces = [
             Face(
                 np.array(face["box"], np.float32),

@@ -12,10 +12,14 @@ from torch import nn
 from tqdm import tqdm
 
 
+QUANTISED_FROM = 0.75
+"""From this share of a training on, the network feels what int8 will do to it."""
+
+
 class Average:
     """A running mean of a network's weights; better than the last ones."""
 
-    def __init__(self, net: nn.Module, decay: float = 0.998) -> None:
+    def __init__(self, net: nn.Module, decay: float = 0.9993) -> None:
         self.decay = decay
         self.state = {name: value.clone() for name, value in net.state_dict().items()}
 
@@ -50,15 +54,17 @@ def train(
     peak: float,
     checkpoint: Path,
     minutes: float = math.inf,
+    weight_decay: float = 1e-4,
     every: int = 200,
 ) -> None:
     """Trains `net` and leaves it with the averaged weights.
 
     Takes up where `checkpoint` left off, if there is one. With `minutes`, the
-    schedule is run through in that time if the steps take longer.
+    schedule is run through in that time if the steps take longer. The loss goes
+    into a `.csv` file next to the checkpoint (`curve.py` draws it).
     """
     parameters = [p for p in net.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=peak, weight_decay=1e-4)
+    optimiser = torch.optim.AdamW(parameters, lr=peak, weight_decay=weight_decay)
     average = Average(net)
     start, before = 0, 0.0
     if checkpoint.exists():
@@ -73,6 +79,7 @@ def train(
         done = max(step / steps, (before + time.monotonic() - began) / 60 / minutes)
         if done >= 1:
             break
+        net.quantised = done >= QUANTISED_FROM
         for group in optimiser.param_groups:
             group["lr"] = peak * rate(done)
         loss = loss_of(net, *next(batches))
@@ -93,6 +100,7 @@ def train(
             }
             torch.save(state, checkpoint.with_suffix(".partial"))
             checkpoint.with_suffix(".partial").replace(checkpoint)
-            tqdm.write(f"step {step + 1}: loss {mean:.4f}")
+            with checkpoint.with_suffix(".csv").open("a") as curve:
+                curve.write(f"{step + 1},{mean:.5f}\n")
     net.load_state_dict(average.state)
     net.eval()

@@ -265,6 +265,72 @@ def cover_by_hand(picture: np.ndarray, points: np.ndarray, rng: Random) -> None:
         blend(picture, np.broadcast_to(shade, picture.shape), alpha)
 
 
+def cover_by_thing(
+    picture: np.ndarray, points: np.ndarray, thing: np.ndarray, rng: Random
+) -> None:
+    """Something before the mouth, a cup, a telephone, the head in front, in place."""
+    _, mouth, nose, across = frame(points)
+    width = float(np.linalg.norm(across)) + 1e-6
+    middle = mouth + (mouth - nose) * rng.uniform(0, 0.8) + across * rng.normal(0, 0.15)
+    size = width * rng.uniform(0.5, 1.2), width * rng.uniform(0.35, 0.8)
+    alpha = np.zeros(picture.shape[:2], np.uint8)
+    box = tuple(map(float, middle)), (2 * size[0], 2 * size[1]), float(rng.uniform(-40, 40))
+    if rng.random() < 0.5:
+        cv2.ellipse(alpha, box, 255, -1, cv2.LINE_AA)
+    else:
+        cv2.fillPoly(alpha, [np.int32(cv2.boxPoints(box))], 255, cv2.LINE_AA)
+    blend(picture, cv2.resize(thing, picture.shape[1::-1]), alpha)
+
+
+def cover_forehead(picture: np.ndarray, side: float, rng: Random) -> None:
+    """A hat, dark glasses or hair over the upper half of a centred face, in place."""
+    middle = np.array(picture.shape[1::-1]) / 2
+    shade = colour(rng) if rng.random() < 0.5 else np.full(3, rng.uniform(5, 60))
+    alpha = np.zeros(picture.shape[:2], np.uint8)
+    if rng.random() < 0.4:
+        for sign in (-1, 1):
+            place = middle + side * np.array([sign * rng.uniform(0.15, 0.22), -0.15])
+            size = side * rng.uniform(0.2, 0.32), side * rng.uniform(0.12, 0.22)
+            cv2.ellipse(alpha, (tuple(map(float, place)), size, 0.0), 255, -1, cv2.LINE_AA)
+    else:
+        low = middle[1] - side * rng.uniform(0.15, 0.4)
+        cv2.rectangle(
+            alpha, (int(middle[0] - side * rng.uniform(0.4, 0.7)), int(low - side * 0.6)),
+            (int(middle[0] + side * rng.uniform(0.4, 0.7)), int(low)), 255, -1,
+        )
+    blend(picture, np.broadcast_to(shade, picture.shape), alpha)
+
+
+def turned(
+    picture: np.ndarray, points: np.ndarray | None, side: float, angle: float
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """A centred face turned to one side by `angle` (radians), as if it were a
+    cylinder with a nose: the far cheek goes, the near one widens."""
+    size = picture.shape[0]
+    middle, radius, nose = size / 2, 0.45 * side, 0.3 * np.sin(angle)
+    u, v = np.meshgrid(
+        (np.arange(size, dtype=np.float32) + 0.5 - middle) / radius,
+        (np.arange(size, dtype=np.float32) + 0.5 - middle) / radius,
+    )
+    tip = np.sin(angle) + nose
+    bump = nose * np.exp(-((u - tip) ** 2) / 0.1 - (v - 0.1) ** 2 / 0.15)
+    around = np.arcsin(np.clip(u - bump, -1, 1)) - angle
+    source = np.where(
+        np.abs(u) < 1, np.sin(np.clip(around, -np.pi / 2, np.pi / 2)), u
+    ).astype(np.float32)
+    picture = cv2.remap(
+        picture, source * np.float32(radius) + np.float32(middle - 0.5),
+        v * np.float32(radius) + np.float32(middle - 0.5), cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    if points is not None:
+        at = np.clip((points[:, 0] - middle) / radius, -1, 1)
+        moved = np.sin(np.clip(np.arcsin(at) + angle, -np.pi / 2, np.pi / 2))
+        moved[2] += nose
+        points = np.stack([middle + moved * radius, points[:, 1]], 1).astype(np.float32)
+    return picture, points
+
+
 def open_mouth(picture: np.ndarray, points: np.ndarray, rng: Random) -> None:
     """A dark opening with a rim of lips, sometimes teeth, in place."""
     eyes, mouth, _, across = frame(points)

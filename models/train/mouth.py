@@ -81,9 +81,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and the result")
-    parser.add_argument("--start", type=Path, help="a checkpoint to take the weights from")
     parser.add_argument("--peak", type=float, default=3e-3, help="highest learning rate")
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--steps", type=int, default=18000)
     parser.add_argument("--minutes", type=float, default=math.inf, help="hurry up")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=1)
@@ -97,15 +96,13 @@ def main() -> None:
     print(faces)
     net = GraphNet(mouth_graph()).to(memory_format=torch.channels_last)
     torch.nn.init.constant_(net.weights["score"].bias, -3.0)
-    if arguments.start:
-        net.load_state_dict(torch.load(arguments.start)["average"])
     stream = DataLoader(
         Stream(faces, arguments.batch, arguments.seed), batch_size=None, num_workers=1,
         prefetch_factor=8,
     )
     train(
         net, iter(stream), loss, steps=arguments.steps, peak=arguments.peak,
-        checkpoint=arguments.out / "mouth.pt", minutes=arguments.minutes,
+        checkpoint=arguments.out / "mouth.pt", minutes=arguments.minutes, weight_decay=2e-2,
     )
 
     from train import export  # TensorFlow, only now: it is slow to load

@@ -15,12 +15,29 @@ def _name(layer: str) -> str:
     return layer.replace(".", "/")
 
 
+def _rounded(tensor: torch.Tensor) -> torch.Tensor:
+    """256 steps between the least and the greatest value; gradients pass."""
+    low = min(0.0, float(tensor.detach().min()))
+    high = max(0.0, float(tensor.detach().max()))
+    step = max(high - low, 1e-6) / 255
+    return torch.fake_quantize_per_tensor_affine(tensor, step, round(-low / step), 0, 255)
+
+
+def _rounded_weight(weight: torch.Tensor) -> torch.Tensor:
+    """255 steps, symmetric, for each output channel; gradients pass."""
+    step = weight.detach().abs().amax((1, 2, 3)).clamp(min=1e-9) / 127
+    zero = torch.zeros_like(step, dtype=torch.int32)
+    return torch.fake_quantize_per_channel_affine(weight, step, zero, 0, -127, 127)
+
+
 class GraphNet(nn.Module):
     """Runs a graph on pixels: N×3×H×W, RGB, 0…255. Gives the outputs by name."""
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.graph = graph
+        self.quantised = False
+        """Whether weights and tensors are rounded as int8 will round them."""
         # A network that learns from nothing likes small inputs; `folded` puts
         # the factor into the first weights.
         self.input_scale = 1 / 64 if graph.norm else 1.0
@@ -47,7 +64,8 @@ class GraphNet(nn.Module):
         """Every tensor of the network by its layer's name."""
         tensors = {"input": pixels * self.input_scale}
         for layer in self.graph.layers:
-            tensors[layer.name] = self._step(layer, [tensors[name] for name in layer.inputs])
+            tensor = self._step(layer, [tensors[name] for name in layer.inputs])
+            tensors[layer.name] = _rounded(tensor) if self.quantised else tensor
         return tensors
 
     def _step(self, layer: Layer, inputs: list[torch.Tensor]) -> torch.Tensor:
@@ -62,7 +80,13 @@ class GraphNet(nn.Module):
             if layer.kernel == 3:
                 # SAME: a stride of 2 on an even size pads below and right only.
                 x = F.pad(x, (0, 1, 0, 1) if layer.stride == 2 else (1, 1, 1, 1))
-            x = self.weights[_name(layer.name)](x)
+            conv = self.weights[_name(layer.name)]
+            if self.quantised:
+                # A normalisation scales whole channels, and so their steps.
+                weight = _rounded_weight(conv.weight)
+                x = F.conv2d(x, weight, conv.bias, conv.stride, groups=conv.groups)
+            else:
+                x = conv(x)
             if layer.norm:
                 x = self.norms[_name(layer.name)](x)
         return F.relu(x) if layer.relu else x

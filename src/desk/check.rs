@@ -17,7 +17,7 @@ use crate::camera::{Capture, DEFAULT_RATE, OpenError, Pace, Source};
 use crate::frame::{Frame, FrameError};
 use crate::geometry::Rect;
 use crate::runtime::RuntimeError;
-use crate::vision::{Face, Faces, Verdict, Vision};
+use crate::vision::{Face, Faces, Looks, Thresholds, Verdict, Vision};
 
 /// What can go wrong with one picture, or with all of them.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,8 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
     let copies = args.annotate.as_deref().map(|dir| Copies::plan(dir, &mut found)).transpose()?;
     let progress = progress(found.len());
     let mut check = Check {
-        vision: Vision::new(args.thresholds.into())?,
+        vision: Vision::new(args.thresholds.over(Thresholds::default()))?,
+        looks: if args.one_look { Looks::One } else { Looks::Close },
         copies,
         json: args.json,
         progress,
@@ -101,6 +102,8 @@ fn progress(length: usize) -> ProgressBar {
 
 struct Check {
     vision: Vision,
+    /// At a picture; frames of a clip are seen as the device sees those of its camera.
+    looks: Looks,
     copies: Option<Copies>,
     json: bool,
     progress: ProgressBar,
@@ -118,7 +121,7 @@ impl Check {
         let size = (picture.width() as usize, picture.height() as usize);
         let frame = as_frame(&picture, Duration::ZERO)
             .map_err(|cause| CheckError::Size { name: one.name.clone(), cause })?;
-        let faces = look(&mut self.vision, &frame, &one.name)?;
+        let faces = look(&mut self.vision, &frame, self.looks, &one.name)?;
         if let Some(copies) = &self.copies {
             copies.start(&one.copy)?.add(&mut picture, size, &faces)?;
         }
@@ -140,7 +143,7 @@ impl Check {
                 Capture::End => break,
             };
             let size = (frame.width(), frame.height());
-            let faces = look(&mut self.vision, &frame, &one.name)?;
+            let faces = look(&mut self.vision, &frame, Looks::One, &one.name)?;
             if let Some(copy) = &mut copy {
                 rgb::from_frame(&frame, &mut pixels);
                 copy.add(&mut pixels, size, &faces)?;
@@ -168,8 +171,8 @@ impl Check {
     }
 }
 
-fn look(vision: &mut Vision, frame: &Frame<'_>, name: &str) -> Result<Faces, CheckError> {
-    vision.look(frame).cloned().map_err(|cause| CheckError::Look { name: name.to_owned(), cause })
+fn look(vision: &mut Vision, frame: &Frame<'_>, looks: Looks, name: &str) -> Result<Faces, CheckError> {
+    vision.look(frame, looks).cloned().map_err(|cause| CheckError::Look { name: name.to_owned(), cause })
 }
 
 /// What is seen in one picture; the field names are those of the JSON output.

@@ -5,6 +5,7 @@
 
 use heapless::Vec;
 
+use super::looks::{Gathered, Looks};
 use super::resample::{View, resample};
 use super::{MAX_FACES, logit, sigmoid};
 use crate::frame::Frame;
@@ -15,9 +16,9 @@ use crate::runtime::{Contract, Network, RuntimeError, Tensor};
 const MODEL: &[u8] = include_bytes!("../../models/face.tflite");
 
 /// Input of the face model in pixels; 4:3 as most cameras see.
-const WIDTH: usize = 320;
+pub(super) const WIDTH: usize = 320;
 /// See [`WIDTH`].
-const HEIGHT: usize = 240;
+pub(super) const HEIGHT: usize = 240;
 
 /// Input pixels between neighbouring cells of each output, in the order of [`CONTRACT`].
 const STRIDES: [usize; 3] = [8, 16, 32];
@@ -57,6 +58,13 @@ pub(super) struct Candidate {
     pub(super) score: f32,
 }
 
+impl Candidate {
+    /// Whether two boxes overlap so much that they show the same face.
+    pub(super) fn is_same_face(&self, other: &Self) -> bool {
+        self.bounds.overlap(&other.bounds) > SAME_FACE
+    }
+}
+
 /// Candidates, best first.
 pub(super) type Found = Vec<Candidate, MAX_FACES>;
 
@@ -66,35 +74,49 @@ pub(super) struct FaceFinder {
     network: Network,
     threshold: f32,
     candidates: Vec<Candidate, MAX_CANDIDATES>,
+    gathered: Gathered,
 }
 
 impl FaceFinder {
     /// Loads the network; faces below `threshold` (a score, 0 to 1) are not reported.
     pub(super) fn new(threshold: f32) -> Result<Self, RuntimeError> {
-        Ok(Self { network: Network::load(&CONTRACT, MODEL)?, threshold, candidates: Vec::new() })
+        Ok(Self {
+            network: Network::load(&CONTRACT, MODEL)?,
+            threshold,
+            candidates: Vec::new(),
+            gathered: Gathered::new(),
+        })
     }
 
     /// The faces of `frame`, best first.
-    pub(super) fn find(&mut self, frame: &Frame) -> Result<Found, RuntimeError> {
-        let view = View::whole(frame, WIDTH, HEIGHT);
+    pub(super) fn find(&mut self, frame: &Frame, looks: Looks) -> Result<Found, RuntimeError> {
+        for look in 0..self.gathered.plan(frame, looks) {
+            let found = self.look(frame, self.gathered.view(look))?;
+            self.gathered.add(look, &found, frame);
+        }
+        Ok(self.gathered.faces(frame, self.threshold))
+    }
+
+    /// The faces of one look, in pixels of the frame.
+    fn look(&mut self, frame: &Frame, view: View) -> Result<Found, RuntimeError> {
         resample::<WIDTH, HEIGHT>(frame, view, self.network.input());
         self.network.run()?;
         self.candidates.clear();
+        let least = self.gathered.least(self.threshold);
         for (at, stride) in STRIDES.into_iter().enumerate() {
             let (scores, boxes) = (self.network.output(2 * at), self.network.output(2 * at + 1));
-            decode(scores, boxes, stride, self.threshold, &mut self.candidates);
+            decode(scores, boxes, stride, least, &mut self.candidates);
+        }
+        for candidate in &mut self.candidates {
+            candidate.bounds = to_frame(candidate.bounds, view);
         }
         // The input's grey margin holds no face; a comparison with NaN is false.
-        let (width, height) = (frame.width() as f32 / view.scale, frame.height() as f32 / view.scale);
+        let (width, height) = (frame.width() as f32, frame.height() as f32);
         self.candidates.retain(|candidate| {
             let (x, y) = candidate.bounds.centre();
             (0.0..width).contains(&x) && (0.0..height).contains(&y)
         });
-        let mut found = suppress(&mut self.candidates);
-        for candidate in &mut found {
-            candidate.bounds = to_frame(candidate.bounds, view);
-        }
-        Ok(found)
+        Ok(suppress(&mut self.candidates))
     }
 }
 
@@ -140,12 +162,11 @@ fn keep<const N: usize>(candidate: Candidate, candidates: &mut Vec<Candidate, N>
 }
 
 /// Greedy non-maximum suppression: the best box stays, boxes that show the same face go, and so on.
-fn suppress<const N: usize>(candidates: &mut Vec<Candidate, N>) -> Found {
+pub(super) fn suppress<const N: usize>(candidates: &mut Vec<Candidate, N>) -> Found {
     candidates.sort_unstable_by(|a, b| b.score.total_cmp(&a.score));
     let mut found = Found::new();
     for candidate in candidates {
-        let same = |better: &Candidate| better.bounds.overlap(&candidate.bounds) > SAME_FACE;
-        if !found.iter().any(same) && found.push(*candidate).is_err() {
+        if !found.iter().any(|better| better.is_same_face(candidate)) && found.push(*candidate).is_err() {
             break;
         }
     }

@@ -1,12 +1,14 @@
 //! From a frame to faces with verdicts: two networks in a row.
 
 mod faces;
+mod looks;
 mod mouth;
 mod resample;
 
 use std::fmt;
 
 use faces::FaceFinder;
+pub use looks::Looks;
 use mouth::MouthFinder;
 
 use crate::frame::Frame;
@@ -79,7 +81,7 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { face: 0.57, least_face: 16.0, mouth: 0.5, nose: 0.7, covered: 0.4 }
+        Self { face: 0.6, least_face: 16.0, mouth: 0.5, nose: 0.8, covered: 0.4 }
     }
 }
 
@@ -111,14 +113,14 @@ impl Vision {
         })
     }
 
-    /// The faces of `frame` with their verdicts, best score first.  Allocates nothing.
+    /// The faces of `frame` with their verdicts, best score first, after as many `looks`.  Allocates nothing.
     ///
     /// # Errors
     ///
     /// [`RuntimeError::Run`] if a network stops, which checked models do not.
-    pub fn look(&mut self, frame: &Frame) -> Result<&Faces, RuntimeError> {
+    pub fn look(&mut self, frame: &Frame, looks: Looks) -> Result<&Faces, RuntimeError> {
         self.faces.clear();
-        for found in self.face_finder.find(frame)? {
+        for found in self.face_finder.find(frame, looks)? {
             let [mouth, nose] = self.mouth_finder.find(frame, &found.bounds)?.map(|part| part.score);
             let verdict = if self.can_be_judged(&found.bounds, frame) {
                 judge(mouth, nose, &self.thresholds)
