@@ -34,7 +34,7 @@ impl Engine {
             } else if !stored.quantization.is_valid() {
                 Err("not quantised".to_owned())
             } else {
-                match (&**stored.quantization.scale, &**stored.quantization.zero_point) {
+                match (&*stored.quantization.scale, &*stored.quantization.zero_point) {
                     (&[scale], &[zero_point]) if scale > 0.0 && (-128..=127).contains(&zero_point) => {
                         Ok(Quantization { scale, zero_point: zero_point as i32 })
                     }
