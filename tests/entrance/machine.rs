@@ -31,7 +31,7 @@ const MEMORY_START: u64 = 0x4000_0000;
 const MEMORY_END: u64 = 0xff00_0000;
 
 /// What the guest's kernel may use of it.
-const KERNEL_MEMORY: &str = "320M";
+pub(crate) const KERNEL_MEMORY: &str = "320M";
 
 /// Quiet and quick to boot; a panic ends the machine; GPIO registers can be mapped, as /dev/gpiomem, which only the
 /// Pi's own kernel has, maps them.  What the kernel does not know it hands to its first process as environment.
@@ -57,49 +57,29 @@ impl Machine {
     ///
     /// The environment's `MASKBELL_ENTRANCE` names the folder that `setup.sh` filled.
     pub(crate) fn boot() -> Self {
-        let home = PathBuf::from(env::var_os("MASKBELL_ENTRANCE").expect(
-            "MASKBELL_ENTRANCE names the folder with kernel and modules: fill one with tests/entrance/setup.sh",
-        ));
-        // Memory that is a file is best a file in memory.
-        let memory = Path::new("/dev/shm");
-        let folder = match memory.is_dir() {
-            true => TempDir::with_prefix_in("entrance-", memory),
-            false => TempDir::with_prefix("entrance-"),
-        };
-        let folder = folder.expect("a temporary folder");
-        let file = |name: &str| folder.path().join(name);
-        fs::write(file("initramfs"), initramfs::build(&home, firmware::path()))
+        let (home, folder) = (home(), folder());
+        let initramfs_file = folder.path().join("initramfs");
+        fs::write(&initramfs_file, initramfs::build(&home, firmware::path()))
             .expect("space for the initramfs");
-        let size = MEMORY_END - MEMORY_START;
-        File::create_new(file("memory"))
-            .and_then(|memory| memory.set_len(size))
-            .expect("a file for the memory");
-        device_tree(folder.path());
-
-        let mut qemu = qemu();
-        qemu.args(["-M", "memory-backend=memory", "-m", &format!("{}M", size >> 20), "-object"])
-            .arg(format!(
-                "memory-backend-file,id=memory,size={size},mem-path={},share=on",
-                file("memory").display()
-            ))
-            .arg("-chardev")
-            .arg(format!("socket,id=camera,path={},server=on,wait=off", file("camera").display()))
-            .args(["-device", "qemu-xhci", "-device", "usb-redir,chardev=camera"])
-            .args(["-serial", "stdio", "-no-reboot"])
-            .arg("-kernel")
+        let mut qemu = raspberry_pi_4(folder.path());
+        qemu.arg("-kernel")
             .arg(home.join("vmlinuz"))
             .arg("-initrd")
-            .arg(file("initramfs"))
-            .arg("-dtb")
-            .arg(file("device-tree"))
+            .arg(initramfs_file)
             .arg("-append")
             .arg(format!("{KERNEL_ARGUMENTS} mem={KERNEL_MEMORY}"));
+        let mut machine = Self::switch_on(qemu, folder);
+        machine.awaits_camera();
+        machine
+    }
+
+    /// Runs `qemu`, whose standard output is the machine's serial console and whose files are in `folder`.
+    pub(crate) fn switch_on(mut qemu: Command, folder: TempDir) -> Self {
         let mut qemu = qemu
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .expect("qemu-system-aarch64 runs: install it with tests/entrance/setup.sh");
-
         let console = Arc::<Mutex<Vec<String>>>::default();
         let (lines, output) = (Arc::clone(&console), qemu.stdout.take().expect("QEMU's output is piped"));
         thread::spawn(move || {
@@ -108,10 +88,12 @@ impl Machine {
                 lines.lock().unwrap().push(line);
             }
         });
-        let mut machine = Self { qemu, folder, console, read: 0 };
-        machine
-            .until("QEMU to listen for the camera", |machine| machine.camera_socket().exists().then_some(()));
-        machine
+        Self { qemu, folder, console, read: 0 }
+    }
+
+    /// Waits until a camera can be plugged in.
+    pub(crate) fn awaits_camera(&mut self) {
+        self.until("QEMU to listen for the camera", |machine| machine.camera_socket().exists().then_some(()));
     }
 
     /// Where a camera plugs in.
@@ -163,6 +145,44 @@ impl Drop for Machine {
             eprintln!("--- the machine's console\n{}\n---", self.console.lock().unwrap().join("\n"));
         }
     }
+}
+
+/// The folder that `setup.sh` filled.
+pub(crate) fn home() -> PathBuf {
+    PathBuf::from(env::var_os("MASKBELL_ENTRANCE").expect(
+        "MASKBELL_ENTRANCE names the folder with kernel and modules: fill one with tests/entrance/setup.sh",
+    ))
+}
+
+/// A folder for a machine's files, in memory if there is a file system for that: so is one of the files.
+pub(crate) fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let folder = match memory.is_dir() {
+        true => TempDir::with_prefix_in("entrance-", memory),
+        false => TempDir::with_prefix("entrance-"),
+    };
+    folder.expect("a temporary folder")
+}
+
+/// QEMU as a Raspberry Pi 4 with a USB port, its memory and camera socket in `folder`.  It lacks a kernel.
+pub(crate) fn raspberry_pi_4(folder: &Path) -> Command {
+    let file = |name: &str| folder.join(name);
+    let size = MEMORY_END - MEMORY_START;
+    File::create_new(file("memory")).and_then(|memory| memory.set_len(size)).expect("a file for the memory");
+    device_tree(folder);
+    let mut qemu = qemu();
+    qemu.args(["-M", "memory-backend=memory", "-m", &format!("{}M", size >> 20), "-object"])
+        .arg(format!(
+            "memory-backend-file,id=memory,size={size},mem-path={},share=on",
+            file("memory").display()
+        ))
+        .arg("-chardev")
+        .arg(format!("socket,id=camera,path={},server=on,wait=off", file("camera").display()))
+        .args(["-device", "qemu-xhci", "-device", "usb-redir,chardev=camera"])
+        .args(["-serial", "stdio", "-no-reboot"])
+        .arg("-dtb")
+        .arg(file("device-tree"));
+    qemu
 }
 
 /// QEMU with what the device tree depends on.
