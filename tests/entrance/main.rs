@@ -5,6 +5,7 @@
 //! `README.md` beside this file says how to run it, what of it is real, and where things are.
 
 mod camera;
+mod card;
 mod firmware;
 mod initramfs;
 mod machine;
@@ -56,7 +57,11 @@ struct Entrance {
 impl Entrance {
     /// Boots with a camera that looks at nobody, and waits until the machine is ready.
     fn open(model: Model) -> Self {
-        let mut machine = Machine::boot();
+        Self::switched_on(Machine::boot(), model)
+    }
+
+    /// Plugs a camera that looks at nobody into a machine that boots, and waits until it is ready.
+    fn switched_on(mut machine: Machine, model: Model) -> Self {
         let ear = Ear::new(&machine);
         let mut camera = Camera::new(&machine.camera_socket(), model);
         camera.show(&scene::load("empty"));

@@ -16,7 +16,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 BR2_EXTERNAL_MASKBELL_PATH=$(realpath "$here/../../../buildroot")
 export BR2_EXTERNAL_MASKBELL_PATH
 # Buildroot's BR2_REPRODUCIBLE sets it, too.
-export SOURCE_DATE_EPOCH=0
+export SOURCE_DATE_EPOCH=1577836800
 readonly configuration=$BR2_EXTERNAL_MASKBELL_PATH/board/$board
 
 work=$(mktemp -d)
@@ -35,7 +35,7 @@ cp "$configuration/config.txt" "$configuration/../cmdline.txt" "$work/images/rpi
 while read -r file; do
     [ -e "$work/images/$file" ] || : >"$work/images/$file"
 done < <(sed -n 's/.*"\([^"$]*\)".*/\1/p' "$configuration/genimage.cfg" | grep -e / -e '\.dtb$')
-genimage --loglevel 1 --rootpath "$work/empty" --tmppath "$work/tmp" --inputpath "$work/images" --outputpath "$out" \
-    --config "$configuration/genimage.cfg"
+genimage --rootpath "$work/empty" --tmppath "$work/tmp" --inputpath "$work/images" --outputpath "$out" \
+    --config "$configuration/genimage.cfg" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
 rm "$out/boot.vfat"
 cp "$work/images/rootfs.squashfs" "$out"

@@ -1,0 +1,285 @@
+//! The card: an image that the card's own configuration assembles, in machines that boot from it with a kernel that
+//! was built with the card's own fragment.  Nothing of the guest comes from outside of the image but the kernel, which
+//! on a real Pi the firmware loads from there.
+
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Instant;
+
+use crate::camera::Camera;
+use crate::firmware;
+use crate::machine::{self, KERNEL_MEMORY, Machine};
+use crate::pwm::Ear;
+use crate::{Entrance, MJPEG_CAMERA};
+
+/// An SD card of QEMU has a size that is a power of two, in bytes.
+const CARD_SIZE: u64 = 128 << 20;
+
+/// What the card's kernel is told beside its own command line: GPIO registers can be mapped (the Pi's own kernel has
+/// /dev/gpiomem for it), and, of a Pi 3, that its watchdog is not there: the emulated one resets as soon as it is
+/// opened.
+const PI_4_ARGUMENTS: &str = "iomem=relaxed";
+const PI_3_ARGUMENTS: &str = "initcall_blacklist=bcm2835_wdt_driver_init";
+
+/// Warnings of the kernel that are the emulated machine's fault, or nobody's.
+const HARMLESS_WARNINGS: [&str; 2] = [
+    // QEMU's `virt` offers its PCI devices more memory than a 32-bit address reaches.
+    "Memory resource size exceeds max for 32 bits",
+    // A Raspberry Pi's SD card slot has no such switch.
+    "host does not support reading read-only switch",
+];
+
+/// What maskbell says where there is no USB and so no camera, as soon as it looks for one.
+const READY_PI_3: &str = "no camera";
+
+/// Power cuts that a card must survive.
+const POWER_CUTS: u32 = 20;
+
+/// The files of the project.
+fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Where `kernel.sh` left the kernel.
+fn kernel(file: &str) -> PathBuf {
+    machine::home().join("card").join(file)
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Assembles an image of a Pi 3's card in a folder of this name; what is in `extra` is added to its root.
+fn assemble(name: &str, extra: Option<&Path>) -> PathBuf {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    run(Command::new(project("tests/entrance/card/image.sh"))
+        .arg(machine::home().join("card"))
+        .arg(firmware::path())
+        .arg("pi3")
+        .arg(&out)
+        .args(extra));
+    out
+}
+
+/// The folder with the card's image.
+fn card() -> &'static Path {
+    static CARD: OnceLock<PathBuf> = OnceLock::new();
+    CARD.get_or_init(|| assemble("card", None))
+}
+
+/// The folder with the image of a card that has an inspector on it: a shell, and `inspect`, to be started as process 1.
+fn inspected_card() -> PathBuf {
+    let extra = machine::folder();
+    let bin = extra.path().join("bin");
+    fs::create_dir(&bin).expect("a new folder");
+    fs::copy(machine::home().join("busybox"), bin.join("busybox")).expect("space for a shell");
+    fs::copy(project("tests/entrance/card/inspect"), bin.join("inspect")).expect("space for a script");
+    assemble("inspected-card", Some(extra.path()))
+}
+
+/// The card's command line as the firmware hands it over, which knows what the first serial port is called, with what
+/// `replacements` put in the place of something else.
+fn command_line(replacements: &[(&str, &str)]) -> String {
+    let line =
+        fs::read_to_string(project("buildroot/board/cmdline.txt")).expect("the card has a command line");
+    let mut line = line.trim_end().to_owned();
+    for (old, new) in [("console=serial0,", "console=ttyAMA0,")].iter().chain(replacements) {
+        assert!(line.contains(old), "the card's command line has no {old}: {line}");
+        line = line.replace(old, new);
+    }
+    line
+}
+
+/// Puts a copy of a card's image into a folder of a machine.
+fn insert(card: &Path, folder: &Path) -> PathBuf {
+    let image = folder.join("sdcard.img");
+    fs::copy(card.join("sdcard.img"), &image).expect("space for a card");
+    let file = File::options().write(true).open(&image).expect("the copy can be written");
+    file.set_len(CARD_SIZE).expect("an SD card larger than its image");
+    image
+}
+
+/// Fails if anything was written to a card.
+fn is_untouched(card: &Path, image: &Path) {
+    let written = fs::read(image).expect("the card is a file");
+    let original = fs::read(card.join("sdcard.img")).expect("the image is a file");
+    let (used, unused) = written.split_at(original.len());
+    assert!(used == original, "somebody wrote to the card");
+    assert!(unused.iter().all(|byte| *byte == 0), "somebody wrote behind the card's last partition");
+}
+
+/// A Raspberry Pi 3 that boots from the card at `image`: GPIO and SD card as QEMU emulates them, no USB.
+fn raspberry_pi_3(image: &Path, command_line: &str) -> Machine {
+    let mut qemu = Command::new("qemu-system-aarch64");
+    qemu.args(["-M", "raspi3b", "-accel", "tcg,thread=single", "-nodefaults", "-display", "none"])
+        .args(["-serial", "stdio", "-no-reboot", "-drive"])
+        .arg(format!("if=sd,format=raw,file={}", image.display()))
+        .arg("-kernel")
+        .arg(kernel("Image"))
+        .arg("-dtb")
+        .arg(kernel("bcm2837-rpi-3-b.dtb"))
+        .arg("-append")
+        .arg(format!("{PI_3_ARGUMENTS} {command_line}"));
+    Machine::switch_on(qemu, machine::folder())
+}
+
+/// A Raspberry Pi 4 with a USB port and a watchdog that boots from a copy of `card`, and the copy.
+fn raspberry_pi_4(card: &Path, command_line: &str) -> (Machine, PathBuf) {
+    let folder = machine::folder();
+    let image = insert(card, folder.path());
+    let mut qemu = machine::raspberry_pi_4(folder.path());
+    qemu.args(["-device", "i6300esb", "-device", "sdhci-pci", "-device", "sd-card,drive=card", "-drive"])
+        .arg(format!("if=none,id=card,format=raw,file={}", image.display()))
+        .arg("-kernel")
+        .arg(kernel("Image"))
+        .arg("-append")
+        .arg(format!("{PI_4_ARGUMENTS} mem={KERNEL_MEMORY} MASKBELL_LOG=debug {command_line}"));
+    let mut machine = Machine::switch_on(qemu, folder);
+    machine.awaits_camera();
+    (machine, image)
+}
+
+#[test]
+#[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
+fn the_root_holds_the_program_and_nothing_else() {
+    let listing =
+        run(Command::new("unsquashfs").args(["-ls", "-dest", ""]).arg(card().join("rootfs.squashfs")));
+    let mut files: Vec<_> = listing.lines().filter(|line| line.starts_with('/')).collect();
+    files.sort_unstable();
+    let expected =
+        ["/boot", "/dev", "/etc", "/etc/passwd", "/proc", "/sys", "/usr", "/usr/bin", "/usr/bin/maskbell"];
+    assert_eq!(files, expected);
+}
+
+#[test]
+#[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
+fn an_image_that_is_assembled_again_is_the_same() {
+    let again = assemble("card-again", None);
+    for file in ["rootfs.squashfs", "sdcard.img"] {
+        let read = |folder: &Path| fs::read(folder.join(file)).expect("the image is a file");
+        assert!(read(card()) == read(&again), "{file} differs");
+    }
+}
+
+#[test]
+#[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
+fn a_card_boots_watches_reminds_and_is_not_written_to() {
+    let (machine, image) = raspberry_pi_4(card(), &command_line(&[]));
+    let mut entrance = Entrance::switched_on(machine, MJPEG_CAMERA);
+    entrance.visits();
+    is_untouched(card(), &image);
+}
+
+#[test]
+#[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
+fn from_inside_there_is_one_process_and_nothing_to_write_to_talk_to_or_to_warn_of() {
+    let card = inspected_card();
+    // The kernel hands to process 1 what follows the dashes, and runs no scripts itself.
+    let inspector = format!("{} -- sh /bin/inspect", command_line(&[("/usr/bin/maskbell", "/bin/busybox")]));
+    let (mut machine, image) = raspberry_pi_4(&card, &inspector);
+    let _ear = Ear::new(&machine);
+    let mut camera = Camera::new(&machine.camera_socket(), MJPEG_CAMERA);
+    camera.show(&crate::scene::load("empty"));
+    camera.plug();
+    let mut findings = Vec::new();
+    while findings.last().is_none_or(|(about, _): &(String, String)| about != "done") {
+        let line = machine.line("inspect ");
+        let finding = line.split_once("inspect ").and_then(|(_, finding)| finding.split_once(": "));
+        let (about, text) = finding.expect("what it is about, a colon, and what was found");
+        findings.push((about.to_owned(), text.to_owned()));
+    }
+    let about = |what: &str| -> Vec<&str> {
+        findings.iter().filter(|(about, _)| about == what).map(|(_, text)| text.as_str()).collect()
+    };
+
+    // Source, folder, type, options.
+    for mount in about("mount") {
+        let fields: Vec<_> = mount.split(' ').collect();
+        let kernels_own = ["devtmpfs", "proc", "sysfs", "debugfs", "pstore"].contains(&fields[2]);
+        assert!(
+            kernels_own || fields[3].split(',').any(|option| option == "ro"),
+            "mounted writable: {mount}"
+        );
+    }
+    assert!(about("mount").iter().any(|mount| mount.contains(" / squashfs ro")), "{:?}", about("mount"));
+
+    let others: Vec<_> =
+        about("process").into_iter().filter(|process| !process.contains("inspect")).collect();
+    assert_eq!(others, ["1 /usr/bin/maskbell"], "processes beside the inspector's own");
+
+    assert_eq!(about("write").len(), 4, "{:?}", about("write"));
+    for refusal in about("write") {
+        assert!(refusal.contains("Read-only file system"), "written: {refusal}");
+    }
+    assert_eq!(about("socket").len(), 3, "{:?}", about("socket"));
+    for refusal in about("socket") {
+        assert!(refusal.contains("Function not implemented"), "a socket: {refusal}");
+    }
+
+    let log = about("log");
+    assert!(log.len() > 10, "the kernel says more than this: {log:#?}");
+    let warnings: Vec<_> = log.into_iter().filter(|line| is_warning(line)).collect();
+    assert!(warnings.is_empty(), "the kernel warns: {warnings:#?}");
+    is_untouched(&card, &image);
+}
+
+fn is_harmless(line: &str) -> bool {
+    HARMLESS_WARNINGS.iter().any(|warning| line.contains(warning))
+}
+
+/// Whether a line of the kernel's log, "<priority>[time] text", is the kernel's own and at least a warning.
+fn is_warning(line: &str) -> bool {
+    const WARNING: u32 = 4;
+    let priority = line.strip_prefix('<').and_then(|line| line.split_once('>'));
+    let (priority, _) = priority.expect("a line of the log begins with its priority");
+    // Syslog's (RFC 5424): facility times 8 plus severity; the kernel's facility is 0.
+    priority.parse::<u32>().expect("a priority is a number") <= WARNING && !is_harmless(line)
+}
+
+#[test]
+#[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
+fn a_pi_3_boots_from_its_sd_card_without_a_warning() {
+    let folder = machine::folder();
+    let image = insert(card(), folder.path());
+    // Shows warnings, and what is worse, on the console.
+    let mut machine = raspberry_pi_3(&image, &command_line(&[("quiet loglevel=3", "loglevel=5")]));
+    loop {
+        let line = machine.line("");
+        if line.contains(READY_PI_3) {
+            break;
+        }
+        // The kernel's own lines begin with the time.
+        assert!(!line.starts_with("[  ") || is_harmless(&line), "the kernel warns: {line}");
+    }
+    is_untouched(card(), &image);
+}
+
+#[test]
+#[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
+fn a_power_cut_at_any_moment_leaves_the_card_as_it_was() {
+    let folder = machine::folder();
+    let image = insert(card(), folder.path());
+    let switched_on = Instant::now();
+    raspberry_pi_3(&image, &command_line(&[])).line(READY_PI_3);
+    // Some cuts come while it watches.
+    let longest = switched_on.elapsed() * 5 / 4;
+    is_untouched(card(), &image);
+    let random = RandomState::new();
+    for cut in 0..POWER_CUTS {
+        let share = random.hash_one(cut) as f64 / u64::MAX as f64;
+        let after = longest.mul_f64(share);
+        let machine = raspberry_pi_3(&image, &command_line(&[]));
+        thread::sleep(after);
+        drop(machine);
+        eprintln!("power cut {cut} after {after:.2?} of {longest:.2?}");
+        is_untouched(card(), &image);
+    }
+    raspberry_pi_3(&image, &command_line(&[])).line(READY_PI_3);
+    is_untouched(card(), &image);
+}
