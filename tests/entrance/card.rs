@@ -55,13 +55,13 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// Assembles an image of a Pi 3's card in a folder of this name; what is in `extra` is added to its root.
-fn assemble(name: &str, extra: Option<&Path>) -> PathBuf {
+/// Assembles a card's image for `board` in a folder of this name; what is in `extra` is added to its root.
+fn assemble(name: &str, board: &str, extra: Option<&Path>) -> PathBuf {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     run(Command::new(project("tests/entrance/card/image.sh"))
         .arg(machine::home().join("card"))
         .arg(firmware::path())
-        .arg("pi3")
+        .arg(board)
         .arg(&out)
         .args(extra));
     out
@@ -70,7 +70,7 @@ fn assemble(name: &str, extra: Option<&Path>) -> PathBuf {
 /// The folder with the card's image.
 fn card() -> &'static Path {
     static CARD: OnceLock<PathBuf> = OnceLock::new();
-    CARD.get_or_init(|| assemble("card", None))
+    CARD.get_or_init(|| assemble("card", "pi3", None))
 }
 
 /// The folder with the image of a card that has an inspector on it: a shell, and `inspect`, to be started as process 1.
@@ -80,7 +80,7 @@ fn inspected_card() -> PathBuf {
     fs::create_dir(&bin).expect("a new folder");
     fs::copy(machine::home().join("busybox"), bin.join("busybox")).expect("space for a shell");
     fs::copy(project("tests/entrance/card/inspect"), bin.join("inspect")).expect("space for a script");
-    assemble("inspected-card", Some(extra.path()))
+    assemble("inspected-card", "pi3", Some(extra.path()))
 }
 
 /// The card's command line as the firmware hands it over, which knows what the first serial port is called, with what
@@ -159,8 +159,32 @@ fn the_root_holds_the_program_and_nothing_else() {
 
 #[test]
 #[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
+fn each_board_has_an_image_with_a_fat_partition_and_the_root_that_its_kernel_looks_for() {
+    // The master boot record's signature, and its table of partitions: 16 bytes each, type at 4, first sector at 8.
+    const SIGNATURE: usize = 440;
+    const PARTITIONS: usize = 446;
+    const SECTOR: usize = 512;
+    for board in ["pi3", "pi4", "pi5"] {
+        let image = fs::read(assemble("card-of-a-board", board, None).join("sdcard.img")).expect("an image");
+        let word = |offset: usize| u32::from_le_bytes(*image[offset..].first_chunk().expect("four bytes"));
+        let partition = |index: usize| PARTITIONS + 16 * index;
+        let start = |index: usize| word(partition(index) + 8) as usize * SECTOR;
+        command_line(&[(&format!("root=PARTUUID={:08x}-02", word(SIGNATURE)), "root=…")]);
+        assert_eq!(
+            [image[partition(0) + 4], image[partition(1) + 4]],
+            [0x0c, 0x83],
+            "types of the partitions"
+        );
+        assert_eq!(&image[start(0) + 54..][..5], b"FAT16", "{board}'s first partition");
+        // "Squashfs 4.0": the superblock's magic number.
+        assert_eq!(&image[start(1)..][..4], b"hsqs", "{board}'s second partition");
+    }
+}
+
+#[test]
+#[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
 fn an_image_that_is_assembled_again_is_the_same() {
-    let again = assemble("card-again", None);
+    let again = assemble("card-again", "pi3", None);
     for file in ["rootfs.squashfs", "sdcard.img"] {
         let read = |folder: &Path| fs::read(folder.join(file)).expect("the image is a file");
         assert!(read(card()) == read(&again), "{file} differs");
