@@ -10,19 +10,15 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Instant;
 
-use crate::camera::Camera;
 use crate::firmware;
-use crate::machine::{self, KERNEL_MEMORY, Machine};
-use crate::pwm::Ear;
+use crate::machine::{self, Machine, Parts};
 use crate::{Entrance, MJPEG_CAMERA};
 
 /// An SD card of QEMU has a size that is a power of two, in bytes.
 const CARD_SIZE: u64 = 128 << 20;
 
-/// What the card's kernel is told beside its own command line: GPIO registers can be mapped (the Pi's own kernel has
-/// /dev/gpiomem for it), and, of a Pi 3, that its watchdog is not there: the emulated one resets as soon as it is
-/// opened.
-const PI_4_ARGUMENTS: &str = "iomem=relaxed";
+/// What a Pi 3's kernel is told beside the card's command line: that the watchdog is not there.  The emulated one resets
+/// as soon as it is opened.
 const PI_3_ARGUMENTS: &str = "initcall_blacklist=bcm2835_wdt_driver_init";
 
 /// Warnings of the kernel that are the emulated machine's fault, or nobody's.
@@ -129,20 +125,12 @@ fn raspberry_pi_3(image: &Path, command_line: &str) -> Machine {
     Machine::switch_on(qemu, machine::folder())
 }
 
-/// A Raspberry Pi 4 with a USB port and a watchdog that boots from a copy of `card`, and the copy.
-fn raspberry_pi_4(card: &Path, command_line: &str) -> (Machine, PathBuf) {
-    let folder = machine::folder();
-    let image = insert(card, folder.path());
-    let mut qemu = machine::raspberry_pi_4(folder.path());
-    qemu.args(["-device", "i6300esb", "-device", "sdhci-pci", "-device", "sd-card,drive=card", "-drive"])
-        .arg(format!("if=none,id=card,format=raw,file={}", image.display()))
-        .arg("-kernel")
-        .arg(kernel("Image"))
-        .arg("-append")
-        .arg(format!("{PI_4_ARGUMENTS} mem={KERNEL_MEMORY} MASKBELL_LOG=debug {command_line}"));
-    let mut machine = Machine::switch_on(qemu, folder);
-    machine.awaits_camera();
-    (machine, image)
+/// The Raspberry Pi 4 of the other tests, with a USB port and a watchdog, that boots from the card at `image`.
+fn raspberry_pi_4(image: &Path, command_line: &str) -> Entrance {
+    let parts = Parts { card: Some(image), arguments: command_line, ..Parts::default() };
+    let mut entrance = Entrance::build(MJPEG_CAMERA, &parts);
+    entrance.camera.plug();
+    entrance
 }
 
 #[test]
@@ -194,8 +182,12 @@ fn an_image_that_is_assembled_again_is_the_same() {
 #[test]
 #[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
 fn a_card_boots_watches_reminds_and_is_not_written_to() {
-    let (machine, image) = raspberry_pi_4(card(), &command_line(&[]));
-    let mut entrance = Entrance::switched_on(machine, MJPEG_CAMERA);
+    let folder = machine::folder();
+    let image = insert(card(), folder.path());
+    let mut entrance = raspberry_pi_4(&image, &command_line(&[]));
+    entrance.machine.line("maskbell.toml: no mistakes");
+    entrance.machine.line("watching");
+    entrance.hears_melody(|melodies| &melodies.ready);
     entrance.visits();
     is_untouched(card(), &image);
 }
@@ -206,14 +198,12 @@ fn from_inside_there_is_one_process_and_nothing_to_write_to_talk_to_or_to_warn_o
     let card = inspected_card();
     // The kernel hands to process 1 what follows the dashes, and runs no scripts itself.
     let inspector = format!("{} -- sh /bin/inspect", command_line(&[("/usr/bin/maskbell", "/bin/busybox")]));
-    let (mut machine, image) = raspberry_pi_4(&card, &inspector);
-    let _ear = Ear::new(&machine);
-    let mut camera = Camera::new(&machine.camera_socket(), MJPEG_CAMERA);
-    camera.show(&crate::scene::load("empty"));
-    camera.plug();
+    let folder = machine::folder();
+    let image = insert(&card, folder.path());
+    let mut entrance = raspberry_pi_4(&image, &inspector);
     let mut findings = Vec::new();
     while findings.last().is_none_or(|(about, _): &(String, String)| about != "done") {
-        let line = machine.line("inspect ");
+        let line = entrance.machine.line("inspect ");
         let finding = line.split_once("inspect ").and_then(|(_, finding)| finding.split_once(": "));
         let (about, text) = finding.expect("what it is about, a colon, and what was found");
         findings.push((about.to_owned(), text.to_owned()));

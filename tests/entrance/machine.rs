@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::firmware;
 use crate::initramfs;
+use crate::monitor::Monitor;
 use crate::registers::Registers;
 
 /// Longest wait for anything.  A bound against hanging for ever, not a measure: emulated time is not time, and the
@@ -31,21 +32,63 @@ const MEMORY_START: u64 = 0x4000_0000;
 const MEMORY_END: u64 = 0xff00_0000;
 
 /// What the guest's kernel may use of it.
-pub(crate) const KERNEL_MEMORY: &str = "320M";
+const KERNEL_MEMORY: &str = "320M";
 
-/// Quiet and quick to boot; a panic ends the machine; GPIO registers can be mapped, as /dev/gpiomem, which only the
-/// Pi's own kernel has, maps them.  What the kernel does not know it hands to its first process as environment.
-const KERNEL_ARGUMENTS: &str = "console=ttyAMA0 quiet loglevel=3 panic=-1 iomem=relaxed cryptomgr.notests \
-                                security=none init_on_alloc=0 MASKBELL_LOG=debug";
+/// GPIO registers can be mapped, as /dev/gpiomem, which only the Pi's own kernel has, maps them.  What the kernel does
+/// not know it hands to its first process as environment.
+const KERNEL_ARGUMENTS: &str = "iomem=relaxed MASKBELL_LOG=debug";
+
+/// Quiet and quick to boot; a panic restarts the machine at once.  A card has a command line of its own.
+const QUICK_ARGUMENTS: &str =
+    "console=ttyAMA0 quiet loglevel=3 panic=-1 cryptomgr.notests security=none init_on_alloc=0";
 
 /// The machine's clock counts instructions, one in 2¹ ns, while it works, and follows real time while it waits: a busy
 /// computer makes the test slow, but not the machine.
 const CLOCK: &str = "shift=1,sleep=on";
 
+/// What a machine is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts<'a> {
+    /// The binary that becomes process 1, unless there is a card.
+    pub(crate) firmware: &'a Path,
+    /// The image of an SD card to boot from, with the kernel that `card/kernel.sh` built and the card's command line in
+    /// `arguments`.
+    pub(crate) card: Option<&'a Path>,
+    /// Whether the device tree has a PWM.
+    pub(crate) pwm: bool,
+    /// Whether it has a watchdog.
+    pub(crate) watchdog: bool,
+    /// Whether a restart starts it anew, instead of ending QEMU.
+    pub(crate) restarts: bool,
+    /// Raw images of disks: `/dev/vda` and so on.
+    pub(crate) disks: &'a [&'a Path],
+    /// Words for the kernel's command line, beside those that all machines have.
+    pub(crate) arguments: &'a str,
+    /// A script for busybox' shell that runs beside the firmware; `$b` is busybox.
+    pub(crate) beside: &'a str,
+}
+
+impl Default for Parts<'_> {
+    /// The firmware on a machine with all that it needs, which ends when it is restarted.
+    fn default() -> Self {
+        Self {
+            firmware: firmware::path(),
+            card: None,
+            pwm: true,
+            watchdog: true,
+            restarts: false,
+            disks: &[],
+            arguments: "",
+            beside: "",
+        }
+    }
+}
+
 /// A running machine.  It is switched off when it goes out of scope.
 #[derive(Debug)]
 pub(crate) struct Machine {
     qemu: Child,
+    monitor: Monitor,
     folder: TempDir,
     console: Arc<Mutex<Vec<String>>>,
     /// Lines of the console that have been waited for or skipped.
@@ -53,33 +96,70 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Switches a machine on that runs the firmware.
+    /// Switches a machine on.
     ///
     /// The environment's `MASKBELL_ENTRANCE` names the folder that `setup.sh` filled.
-    pub(crate) fn boot() -> Self {
+    pub(crate) fn boot(parts: &Parts) -> Self {
         let (home, folder) = (home(), folder());
-        let initramfs_file = folder.path().join("initramfs");
-        fs::write(&initramfs_file, initramfs::build(&home, firmware::path()))
-            .expect("space for the initramfs");
-        let mut qemu = raspberry_pi_4(folder.path());
-        qemu.arg("-kernel")
-            .arg(home.join("vmlinuz"))
-            .arg("-initrd")
-            .arg(initramfs_file)
-            .arg("-append")
-            .arg(format!("{KERNEL_ARGUMENTS} mem={KERNEL_MEMORY}"));
+        let file = |name: &str| folder.path().join(name);
+        let size = MEMORY_END - MEMORY_START;
+        File::create_new(file("memory"))
+            .and_then(|memory| memory.set_len(size))
+            .expect("a file for the memory");
+        device_tree(folder.path(), parts.pwm);
+
+        let mut qemu = qemu();
+        qemu.args(["-M", "memory-backend=memory", "-m", &format!("{}M", size >> 20), "-object"])
+            .arg(format!(
+                "memory-backend-file,id=memory,size={size},mem-path={},share=on",
+                file("memory").display()
+            ))
+            .arg("-chardev")
+            .arg(format!("socket,id=camera,path={},server=on,wait=off", file("camera").display()))
+            .args(["-device", "qemu-xhci", "-device", "usb-redir,chardev=camera"])
+            .args(["-serial", "stdio", "-dtb"])
+            .arg(file("device-tree"));
+        if parts.watchdog {
+            qemu.args(["-device", "i6300esb", "-action", "watchdog=reset"]);
+        }
+        if !parts.restarts {
+            qemu.arg("-no-reboot");
+        }
+        for (number, disk) in parts.disks.iter().enumerate() {
+            qemu.arg("-drive")
+                .arg(format!("if=none,id=disk{number},format=raw,file={}", disk.display()))
+                .args(["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
+        }
+        let mut arguments = format!("{KERNEL_ARGUMENTS} mem={KERNEL_MEMORY}");
+        if let Some(card) = parts.card {
+            qemu.args(["-device", "sdhci-pci", "-device", "sd-card,drive=card", "-drive"])
+                .arg(format!("if=none,id=card,format=raw,file={}", card.display()))
+                .arg("-kernel")
+                .arg(home.join("card/Image"));
+        } else {
+            fs::write(file("initramfs"), initramfs::build(&home, parts.firmware, parts.beside))
+                .expect("space for the initramfs");
+            arguments = format!("{QUICK_ARGUMENTS} {arguments}");
+            qemu.arg("-kernel").arg(home.join("vmlinuz")).arg("-initrd").arg(file("initramfs"));
+        }
+        qemu.arg("-append").arg(format!("{arguments} {}", parts.arguments));
         let mut machine = Self::switch_on(qemu, folder);
-        machine.awaits_camera();
+        machine
+            .until("QEMU to listen for the camera", |machine| machine.camera_socket().exists().then_some(()));
         machine
     }
 
     /// Runs `qemu`, whose standard output is the machine's serial console and whose files are in `folder`.
     pub(crate) fn switch_on(mut qemu: Command, folder: TempDir) -> Self {
+        let socket = folder.path().join("monitor");
         let mut qemu = qemu
+            .arg("-qmp")
+            .arg(format!("unix:{},server=on,wait=off", socket.display()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .expect("qemu-system-aarch64 runs: install it with tests/entrance/setup.sh");
+
         let console = Arc::<Mutex<Vec<String>>>::default();
         let (lines, output) = (Arc::clone(&console), qemu.stdout.take().expect("QEMU's output is piped"));
         thread::spawn(move || {
@@ -88,12 +168,13 @@ impl Machine {
                 lines.lock().unwrap().push(line);
             }
         });
-        Self { qemu, folder, console, read: 0 }
-    }
-
-    /// Waits until a camera can be plugged in.
-    pub(crate) fn awaits_camera(&mut self) {
-        self.until("QEMU to listen for the camera", |machine| machine.camera_socket().exists().then_some(()));
+        let end = Instant::now() + PATIENCE;
+        while !socket.exists() {
+            assert!(Instant::now() < end, "QEMU does not start: {:?}", qemu.try_wait());
+            thread::sleep(LOOK);
+        }
+        let monitor = Monitor::connect(&socket);
+        Self { qemu, monitor, folder, console, read: 0 }
     }
 
     /// Where a camera plugs in.
@@ -122,6 +203,36 @@ impl Machine {
         self.read = self.console.lock().unwrap().len();
     }
 
+    /// All of the console so far.
+    pub(crate) fn console(&self) -> String {
+        self.console.lock().unwrap().join("\n")
+    }
+
+    /// Waits for an event of QEMU's, such as `WATCHDOG`, after the last one that was waited for.
+    pub(crate) fn event(&mut self, name: &str) -> serde_json::Value {
+        self.until(&format!("the event {name}"), |machine| machine.monitor.event(name))
+    }
+
+    /// Waits until the machine has ended.
+    pub(crate) fn end(mut self) {
+        let end = Instant::now() + PATIENCE;
+        while self.qemu.try_wait().expect("QEMU is a child of this process").is_none() {
+            assert!(Instant::now() < end, "waited {PATIENCE:?} in vain for the machine's end");
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Gives a sign that [`Parts::beside`] can wait for with `sign`: a mouse is plugged in.
+    pub(crate) fn give_sign(&mut self) {
+        self.monitor
+            .command(r#"{"execute": "device_add", "arguments": {"driver": "usb-mouse", "id": "sign"}}"#);
+    }
+
+    /// Takes the sign back.
+    pub(crate) fn take_sign_back(&mut self) {
+        self.monitor.command(r#"{"execute": "device_del", "arguments": {"id": "sign"}}"#);
+    }
+
     /// Waits until `look` finds something; fails when the machine stops, or after a long time.
     pub(crate) fn until<T>(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
@@ -142,7 +253,7 @@ impl Drop for Machine {
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
         if thread::panicking() {
-            eprintln!("--- the machine's console\n{}\n---", self.console.lock().unwrap().join("\n"));
+            eprintln!("--- the machine's console\n{}\n---", self.console());
         }
     }
 }
@@ -154,7 +265,7 @@ pub(crate) fn home() -> PathBuf {
     ))
 }
 
-/// A folder for a machine's files, in memory if there is a file system for that: so is one of the files.
+/// A folder for a machine's files; in memory if it can be, since memory that is a file is best a file in memory.
 pub(crate) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     let folder = match memory.is_dir() {
@@ -162,27 +273,6 @@ pub(crate) fn folder() -> TempDir {
         false => TempDir::with_prefix("entrance-"),
     };
     folder.expect("a temporary folder")
-}
-
-/// QEMU as a Raspberry Pi 4 with a USB port, its memory and camera socket in `folder`.  It lacks a kernel.
-pub(crate) fn raspberry_pi_4(folder: &Path) -> Command {
-    let file = |name: &str| folder.join(name);
-    let size = MEMORY_END - MEMORY_START;
-    File::create_new(file("memory")).and_then(|memory| memory.set_len(size)).expect("a file for the memory");
-    device_tree(folder);
-    let mut qemu = qemu();
-    qemu.args(["-M", "memory-backend=memory", "-m", &format!("{}M", size >> 20), "-object"])
-        .arg(format!(
-            "memory-backend-file,id=memory,size={size},mem-path={},share=on",
-            file("memory").display()
-        ))
-        .arg("-chardev")
-        .arg(format!("socket,id=camera,path={},server=on,wait=off", file("camera").display()))
-        .args(["-device", "qemu-xhci", "-device", "usb-redir,chardev=camera"])
-        .args(["-serial", "stdio", "-no-reboot"])
-        .arg("-dtb")
-        .arg(file("device-tree"));
-    qemu
 }
 
 /// QEMU with what the device tree depends on.
@@ -205,7 +295,7 @@ fn qemu() -> Command {
 }
 
 /// Writes `device-tree` to `folder`: QEMU's own with the Pi's overlay.
-fn device_tree(folder: &Path) {
+fn device_tree(folder: &Path, pwm: bool) {
     let overlay = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/entrance/raspberry-pi-4.dtso");
     let run = |command: &mut Command| {
         let output =
@@ -215,4 +305,7 @@ fn device_tree(folder: &Path) {
     run(qemu().args(["-M", "dumpdtb=virt.dtb"]));
     run(Command::new("dtc").args(["-q", "-I", "dts", "-O", "dtb", "-o", "overlay.dtb", overlay]));
     run(Command::new("fdtoverlay").args(["-i", "virt.dtb", "-o", "device-tree", "overlay.dtb"]));
+    if !pwm {
+        run(Command::new("fdtput").args(["-r", "device-tree", "/pwm@fe20c000"]));
+    }
 }
