@@ -181,7 +181,7 @@ impl fmt::Display for Tally {
             write!(f, " ({mask} to put on a mask, {nose} to cover the nose)")?;
         }
         if self.broken > 0 {
-            write!(f, ", {} broken frames left out", self.broken)?;
+            write!(f, ", {} left out as broken", self.broken)?;
         }
         Ok(())
     }
@@ -217,6 +217,6 @@ mod tests {
         let one = "199 frames in 19.9 s, 1 reminder (0 to put on a mask, 1 to cover the nose)";
         assert_eq!(tally.to_string(), one);
         tally.broken = 2;
-        assert_eq!(tally.to_string(), format!("{one}, 2 broken frames left out"));
+        assert_eq!(tally.to_string(), format!("{one}, 2 left out as broken"));
     }
 }

@@ -192,7 +192,10 @@ impl Network {
             };
             let _ = outputs.push(found.swap_remove(at).1);
         }
-        Ok(Self { name, interpreter, input, outputs })
+        let mut network = Self { name, interpreter, input, outputs };
+        // The runtime allocates the kernels' scratch memory in the first run: that is now, and not at the first face.
+        network.run()?;
+        Ok(network)
     }
 
     /// The input to fill before each run: pixel − 128 for red, green and blue, row by row.
