@@ -4,7 +4,7 @@ set -eu
 
 file=${1:?usage: check-binary.sh FILE}
 fail() {
-    echo "$file $1; build it with --target aarch64-unknown-linux-gnu as the README says" >&2
+    echo "$file $1; build it as the README says" >&2
     exit 1
 }
 
