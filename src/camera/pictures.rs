@@ -5,10 +5,10 @@ use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
-use crate::camera::jpeg::JpegError;
-use crate::camera::markers::{self, Walk};
+use crate::camera::jpeg::{JpegError, Still};
 use crate::camera::recording::{OpenError, Pace, Pacer};
 use crate::camera::{Capture, Fault, Source};
 use crate::frame::{Frame, FrameError, PixelFormat};
@@ -33,41 +33,72 @@ const EXTENSIONS: [&str; 13] =
 ///
 /// [`OpenError`] if it cannot be read, is no picture, is broken or cut short, or has more than [`MAX_PIXELS`].
 pub fn load_picture(path: &Path) -> Result<RgbImage, OpenError> {
-    let picture_error = |reason: String| OpenError::Picture { path: path.to_owned(), reason };
     // Not the length that the file system tells, which is 0 for a pipe that never ends.
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
         .map_err(OpenError::io(path))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(picture_error(format!("more than {MAX_FILE_BYTES} bytes are too many for a picture")));
+        return Err(picture_error(
+            path,
+            format!("more than {MAX_FILE_BYTES} bytes are too many for a picture"),
+        ));
     }
     let format = image::guess_format(&bytes).map_err(|_| {
-        picture_error("this is no picture (JPEG, PNG, WebP, GIF, BMP, TIFF and PNM can be read)".into())
+        picture_error(path, "this is no picture (JPEG, PNG, WebP, GIF, BMP, TIFF and PNM can be read)".into())
     })?;
-    // The decoder would fill what is missing with grey.
-    if format == ImageFormat::Jpeg && matches!(markers::walk(&bytes), Walk::Unfinished { .. }) {
-        return Err(OpenError::Jpeg { path: path.to_owned(), source: JpegError::CutShort });
-    }
+    let (picture, orientation) = match format {
+        ImageFormat::Jpeg => decode_jpeg(path, &bytes)?,
+        _ => decode(path, bytes, format)?,
+    };
+    let mut upright = DynamicImage::ImageRgb8(picture);
+    upright.apply_orientation(orientation);
+    Ok(upright.into_rgb8())
+}
+
+/// A JPEG that is all there: what is missing would be grey, and must not be judged.
+fn decode_jpeg(path: &Path, bytes: &[u8]) -> Result<(RgbImage, Orientation), OpenError> {
+    let jpeg_error = |source| OpenError::Jpeg { path: path.to_owned(), source };
+    let still = Still::open(bytes).map_err(jpeg_error)?;
+    let (width, height) = still.size();
+    check_size(path, (width, height), 3 * u64::from(width) * u64::from(height))?;
+    let orientation =
+        still.exif().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
+    let pixels = still.decode().map_err(jpeg_error)?;
+    let picture = RgbImage::from_raw(width, height, pixels).ok_or(jpeg_error(JpegError::Damaged))?;
+    Ok((picture, orientation))
+}
+
+/// A picture of any other format.
+fn decode(path: &Path, bytes: Vec<u8>, format: ImageFormat) -> Result<(RgbImage, Orientation), OpenError> {
     let cannot_decode =
-        |error: image::ImageError| picture_error(format!("the picture cannot be decoded: {error}"));
+        |error: image::ImageError| picture_error(path, format!("the picture cannot be decoded: {error}"));
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(cannot_decode)?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS || decoder.total_bytes() > MAX_DECODED_BYTES {
-        return Err(picture_error(format!(
-            "a picture of {width}×{height} pixels is too large: at most {} million pixels can be read",
-            MAX_PIXELS / 1_000_000
-        )));
-    }
+    check_size(path, (width, height), decoder.total_bytes())?;
     let orientation = decoder.orientation().map_err(cannot_decode)?;
     let picture = DynamicImage::from_decoder(decoder).map_err(cannot_decode)?;
-    let mut upright = DynamicImage::ImageRgb8(picture.into_rgb8());
-    upright.apply_orientation(orientation);
-    Ok(upright.into_rgb8())
+    Ok((picture.into_rgb8(), orientation))
+}
+
+/// Refuses a picture of `bytes` bytes in its own format that is too large.
+fn check_size(path: &Path, (width, height): (u32, u32), bytes: u64) -> Result<(), OpenError> {
+    if u64::from(width) * u64::from(height) <= MAX_PIXELS && bytes <= MAX_DECODED_BYTES {
+        return Ok(());
+    }
+    let most = MAX_PIXELS / 1_000_000;
+    let reason = format!(
+        "a picture of {width}×{height} pixels is too large: at most {most} million pixels can be read"
+    );
+    Err(picture_error(path, reason))
+}
+
+fn picture_error(path: &Path, reason: String) -> OpenError {
+    OpenError::Picture { path: path.to_owned(), reason }
 }
 
 /// The picture files of a folder (not of folders in it), sorted by name.
@@ -283,10 +314,14 @@ mod tests {
     fn what_is_no_picture_is_refused_in_clear_words() {
         let mut broken = png(20, 20);
         broken.truncate(60);
+        let scan = JPEG.windows(2).position(|marker| marker == [0xff, 0xda]).unwrap() + 14;
+        let half = scan + (JPEG.len() - scan) / 2;
         let folder = folder(&[
             ("text.jpg", b"This is a text."),
             ("empty.png", b""),
             ("cut.jpg", &JPEG[..JPEG.len() / 2]),
+            ("ends_early.jpg", &[&JPEG[..half], &[0xff, 0xd9]].concat()),
+            ("hole.jpg", &[&JPEG[..half], &JPEG[half + 300..]].concat()),
             ("broken.png", &broken),
             ("film.mp4", b"\0\0\0\x20ftypisom\0\0"),
             ("text.mjpeg", b"This is a text."),
@@ -295,6 +330,8 @@ mod tests {
             ("text.jpg", "this is no picture"),
             ("empty.png", "this is no picture"),
             ("cut.jpg", "cut short"),
+            ("ends_early.jpg", "damaged"),
+            ("hole.jpg", "damaged"),
             ("broken.png", "cannot be decoded"),
             ("film.mp4", "ffmpeg -i"),
             ("text.mjpeg", "no whole JPEG picture"),
@@ -302,6 +339,25 @@ mod tests {
             let text = refusal(&folder.path().join(name));
             assert!(text.contains(reason), "{text}");
         }
+    }
+
+    #[test]
+    fn every_kind_of_jpeg_is_read() {
+        let folder = folder(&[
+            ("progressive.jpg", include_bytes!("samples/progressive-444.jpg")),
+            ("grey.jpg", include_bytes!("samples/grey.jpg")),
+            ("cmyk.jpg", include_bytes!("samples/cmyk.jpg")),
+            ("separate_scans.jpg", include_bytes!("samples/separate-scans-444.jpg")),
+        ]);
+        for name in ["progressive.jpg", "cmyk.jpg", "separate_scans.jpg"] {
+            let picture = load_picture(&folder.path().join(name)).unwrap();
+            assert_eq!(picture.dimensions(), (160, 96), "{name}");
+            let image::Rgb([red, green, _]) = *picture.get_pixel(150, 10);
+            assert!(red.abs_diff(239) < 12 && green.abs_diff(26) < 12, "{name}: {red} {green}");
+        }
+        let image::Rgb([red, green, blue]) =
+            *load_picture(&folder.path().join("grey.jpg")).unwrap().get_pixel(150, 10);
+        assert!(red == green && green == blue);
     }
 
     #[test]
