@@ -117,6 +117,18 @@ fn looks_are_counted_anew_after_more_than_a_short_miss() {
 }
 
 #[test]
+fn agreement_does_not_reach_across_a_longer_silence() {
+    // Five looks within 133 ms, and one that agrees with them long after.
+    let mut door = Door::at(30);
+    door.stand(0.15, Bare).stand(3.7, Unsure).stand(0.03, Bare).stand(5.0, Unsure);
+    assert_eq!(door.reminders(), []);
+
+    let mut door = Door::at(30);
+    door.stand(0.15, Bare).stand(0.8, Unsure).stand(0.03, Bare).stand(5.0, Unsure);
+    assert_eq!(door.reminders(), [Reminder::Mask]);
+}
+
+#[test]
 fn unsure_looks_neither_hinder_nor_trigger() {
     let mut door = Door::at(20);
     let mut frame = 0;
