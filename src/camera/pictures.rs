@@ -10,7 +10,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbIma
 
 use crate::camera::jpeg::{JpegError, Still};
 use crate::camera::recording::{OpenError, Pace, Pacer};
-use crate::camera::{Capture, Fault, Source};
+use crate::camera::{Capture, Fault, Source, is_clip_name};
 use crate::frame::{Frame, FrameError, PixelFormat};
 
 /// Most pixels of a picture: photographs of 8000 × 6000 and of 61-megapixel cameras pass; what a few bytes can be
@@ -85,15 +85,19 @@ fn decode(path: &Path, bytes: Vec<u8>, format: ImageFormat) -> Result<(RgbImage,
     Ok((picture.into_rgb8(), orientation))
 }
 
-/// Refuses a picture of `bytes` bytes in its own format that is too large.
+/// Refuses a picture that is too large, or too long for a frame; `bytes` is its size in its own format.
 fn check_size(path: &Path, (width, height): (u32, u32), bytes: u64) -> Result<(), OpenError> {
-    if u64::from(width) * u64::from(height) <= MAX_PIXELS && bytes <= MAX_DECODED_BYTES {
-        return Ok(());
-    }
+    let size = FrameError::Size { width: width as usize, height: height as usize };
     let most = MAX_PIXELS / 1_000_000;
-    let reason = format!(
-        "a picture of {width}×{height} pixels is too large: at most {most} million pixels can be read"
-    );
+    let reason = if [width, height].iter().any(|side| !(1..=Frame::MAX_SIDE).contains(&(*side as usize))) {
+        size.to_string()
+    } else if u64::from(width) * u64::from(height) > MAX_PIXELS || bytes > MAX_DECODED_BYTES {
+        format!(
+            "a picture of {width}×{height} pixels is too large: at most {most} million pixels can be read"
+        )
+    } else {
+        return Ok(());
+    };
     Err(picture_error(path, reason))
 }
 
@@ -101,31 +105,56 @@ fn picture_error(path: &Path, reason: String) -> OpenError {
     OpenError::Picture { path: path.to_owned(), reason }
 }
 
-/// The picture files of a folder (not of folders in it), sorted by name.
+/// The pictures and clips in a folder and in all folders in it, in the order of names; what cannot be read is in the
+/// list, too, in its place.
 ///
-/// # Errors
-///
-/// [`OpenError`] if the folder cannot be read, or there are none.
-pub fn list_pictures(folder: &Path) -> Result<Vec<PathBuf>, OpenError> {
-    let entries = fs::read_dir(folder).map_err(OpenError::io(folder))?;
-    let mut files = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .filter(|path| path.as_ref().map_or(true, |path| is_picture_name(path) && path.is_file()))
-        .collect::<io::Result<Vec<_>>>()
-        .map_err(OpenError::io(folder))?;
-    files.sort();
+/// The extension decides.  Links to files are followed, links to folders are not (they may lead in circles), and
+/// hidden files are left out.
+pub(crate) fn search(folder: &Path) -> Vec<Result<PathBuf, OpenError>> {
+    let mut found = Vec::new();
+    search_into(folder, &mut found);
+    found
+}
+
+fn search_into(folder: &Path, found: &mut Vec<Result<PathBuf, OpenError>>) {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let mut entries = match entries {
+        Ok(entries) => entries,
+        Err(cause) => return found.push(Err(OpenError::io(folder)(cause))),
+    };
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            search_into(&path, found);
+        } else if (is_clip_name(&path) || is_picture_name(&path)) && path.is_file() {
+            found.push(Ok(path));
+        }
+    }
+}
+
+/// The picture files of a folder and of the folders in it; clips among them are left out.
+fn list_pictures(folder: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let mut files = search(folder).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let all = files.len();
+    files.retain(|path| !is_clip_name(path));
     if files.is_empty() {
         let extensions = EXTENSIONS.map(|extension| format!(".{extension}")).join(", ");
         return Err(OpenError::NoPictures { path: folder.to_owned(), extensions });
     }
+    if files.len() < all {
+        log::warn!("{}: {} clips left out: replay each by itself", folder.display(), all - files.len());
+    }
     Ok(files)
 }
 
-/// Whether a file in a folder is taken for a picture: by its extension, unless it is hidden.
+/// Whether a file's name says that it is a picture.
 pub(crate) fn is_picture_name(path: &Path) -> bool {
-    let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     let extension = path.extension().unwrap_or_default();
-    !hidden && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// A picture as a frame.
@@ -138,7 +167,7 @@ pub fn as_frame(picture: &RgbImage, captured_at: Duration) -> Result<Frame<'_>, 
     Frame::new(picture, PixelFormat::Rgb, width, height, width * 3, captured_at)
 }
 
-/// A picture, or the pictures of a folder in the order of their names, playing the camera.
+/// A picture, or the pictures of a folder and of the folders in it in the order of their names, playing the camera.
 ///
 /// One that cannot be read is logged and is a [`Fault::BadFrame`] at its time.
 #[derive(Debug)]
@@ -148,7 +177,6 @@ pub struct Pictures {
     /// The picture shown last, and which one it is.
     shown: Option<(usize, RgbImage)>,
     pacer: Pacer,
-    repeat: bool,
 }
 
 impl Pictures {
@@ -164,14 +192,7 @@ impl Pictures {
         } else {
             (vec![path.to_owned()], Some((0, load_picture(path)?)))
         };
-        Ok(Self { files, next: 0, shown, pacer, repeat: false })
-    }
-
-    /// Whether the pictures start over at their end, for ever.  Their clock goes on.
-    #[must_use]
-    pub fn repeat(mut self, repeat: bool) -> Self {
-        self.repeat = repeat;
-        self
+        Ok(Self { files, next: 0, shown, pacer })
     }
 
     fn load(&mut self, index: usize) -> Option<&RgbImage> {
@@ -190,10 +211,8 @@ impl Pictures {
 impl Source for Pictures {
     fn next(&mut self) -> Capture<'_> {
         let turn = self.pacer.wait();
-        let mut index = self.next + turn.skip as usize;
-        if self.repeat {
-            index %= self.files.len();
-        } else if index >= self.files.len() {
+        let index = self.next + turn.skip as usize;
+        if index >= self.files.len() {
             return Capture::End;
         }
         self.next = index + 1;
@@ -279,7 +298,9 @@ mod tests {
             (".hidden.png", b""),
         ]);
         fs::create_dir(folder.path().join("f.png")).unwrap();
-        assert_eq!(play(open(folder.path()).unwrap()), "1 2 160 b 3");
+        fs::write(folder.path().join("f.png/in.png"), png(4, 1)).unwrap();
+        fs::write(folder.path().join("g.mjpeg"), JPEG).unwrap();
+        assert_eq!(play(open(folder.path()).unwrap()), "1 2 160 b 3 4");
     }
 
     #[test]
@@ -368,6 +389,22 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_too_long_for_a_frame_is_refused_with_the_reason() {
+        let folder = folder(&[("long.png", &png(70_000, 1))]);
+        assert!(
+            refusal(&folder.path().join("long.png")).contains("70000×1 pixels cannot be used: each side")
+        );
+    }
+
+    #[test]
+    fn a_pipe_is_refused_with_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success() && refusal(&pipe).contains("save it to a file first"));
+    }
+
+    #[test]
     fn small_and_large_pictures_are_read() {
         let folder = folder(&[("1.png", &png(1, 1)), ("2.png", &png(8000, 6000))]);
         assert_eq!(play(open(folder.path()).unwrap()), "1 8000");
@@ -382,16 +419,5 @@ mod tests {
         assert_eq!((quarter.width(), quarter.height()), (96, 160));
         assert_eq!(quarter.get_pixel(95, 0), upright.get_pixel(0, 0));
         assert_eq!(half.get_pixel(159, 95), upright.get_pixel(0, 0));
-    }
-
-    #[test]
-    fn one_picture_can_stand_before_the_camera_for_ever() {
-        let folder = folder(&[("1.png", &png(4, 4))]);
-        let mut pictures =
-            Pictures::open(&folder.path().join("1.png"), Pace::AsFast, 10.0).unwrap().repeat(true);
-        for number in 0..100 {
-            let Capture::Frame(frame) = pictures.next() else { panic!() };
-            assert_eq!(frame.captured_at(), Duration::from_millis(100 * number));
-        }
     }
 }

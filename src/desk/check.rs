@@ -148,7 +148,7 @@ impl Check {
             self.print(&Entry::new(&one.name, Some(number), size, &faces))?;
             self.progress.set_message(format!("{}, frame {number}", one.name));
         }
-        Ok(())
+        recording.take_error().map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Prints one picture's line (or lines, for people) as one write.

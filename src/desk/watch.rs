@@ -64,6 +64,9 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
     if let Some(error) = desk.error {
         return Err(error);
     }
+    if let Some(error) = source.take_error() {
+        return Err(error.into());
+    }
     if let (Some(path), 0) = (&args.source, desk.tally.frames) {
         return Err(WatchError::NoPictures(path.display().to_string()));
     }
