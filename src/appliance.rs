@@ -1,6 +1,7 @@
 //! The role on the card: watch the first camera for ever, remind through the buzzer, never give up.
 
 use std::env;
+use std::fmt;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use crate::camera::v4l2::{Options, V4l2Camera};
 use crate::memory::heap_calls;
 use crate::policy::Times;
 use crate::signal::{Fault, Settings, Signals};
-use crate::vision::Thresholds;
+use crate::vision::{Face, Thresholds};
 use crate::watch::{Turn, Watch};
 
 /// Environment variable with the least important level to log: error, warn, info (the default), debug or trace.
@@ -82,9 +83,7 @@ impl Attendant {
                     self.signals.remind(reminder);
                 }
                 self.signals.frame_done();
-                for face in faces {
-                    debug!("face of {:.0} pixels: {}", face.bounds.height(), face.verdict);
-                }
+                debug!("{:.2} s: {}", frame.captured_at().as_secs_f32(), Words(faces));
                 self.progress.count(took);
             }
             Turn::Blind(fault) => {
@@ -111,6 +110,23 @@ impl Attendant {
 enum State {
     Watching,
     Blind(camera::Fault),
+}
+
+/// Faces in words, for the log.
+struct Words<'a>(&'a [Face]);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("no face");
+        }
+        for (number, face) in self.0.iter().enumerate() {
+            let comma = if number == 0 { "" } else { ", " };
+            let Face { verdict, score, mouth, nose, .. } = face;
+            write!(f, "{comma}{verdict} (face {score:.2} mouth {mouth:.2} nose {nose:.2})")?;
+        }
+        Ok(())
+    }
 }
 
 /// Counts frames and reports now and then.

@@ -90,12 +90,14 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
     Ok(if check.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// A bar on standard error while there are several pictures and somebody who watches.
+/// A bar on standard error while there is somebody who watches; only what is being looked at, if it is a single one.
 fn progress(length: usize) -> ProgressBar {
-    if length < 2 || !io::stderr().is_terminal() {
+    if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:30} {pos} of {len}, {eta} left  {wide_msg}");
+    let template =
+        if length < 2 { "{spinner} {wide_msg}" } else { "{bar:30} {pos} of {len}, {eta} left  {wide_msg}" };
+    let style = ProgressStyle::with_template(template);
     ProgressBar::new(length as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
