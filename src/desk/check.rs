@@ -257,7 +257,9 @@ mod tests {
     fn faces() -> Faces {
         let bounds = Rect::new(-3.0, 1.26, 7.94, 99.0);
         let (score, mouth, nose) = (0.98765, 0.5, 1.0 / 3.0);
-        Faces::from_slice(&[Face { bounds, score, mouth, nose, verdict: Verdict::NoseOut }]).unwrap()
+        let (mouth_bounds, nose_bounds) = (None, Some(bounds));
+        let verdict = Verdict::NoseOut;
+        Faces::from_slice(&[Face { bounds, score, mouth, nose, mouth_bounds, nose_bounds, verdict }]).unwrap()
     }
 
     #[test]

@@ -10,7 +10,7 @@ const MS: Duration = Duration::from_millis(1);
 
 fn face(x: f32, size: f32, verdict: Verdict) -> Face {
     let bounds = Rect::centred(x, 240.0, size, size * 1.2);
-    Face { bounds, score: 0.9, mouth: 0.5, nose: 0.5, verdict }
+    Face { bounds, score: 0.9, mouth: 0.5, nose: 0.5, mouth_bounds: None, nose_bounds: None, verdict }
 }
 
 /// A door, seen at a steady rate: plays scenes to a policy and notes when it reminds.
@@ -417,6 +417,8 @@ fn any_face() -> impl Strategy<Value = Face> {
         score,
         mouth: score,
         nose: score,
+        mouth_bounds: None,
+        nose_bounds: None,
         verdict,
     })
 }
