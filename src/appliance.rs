@@ -1,65 +1,153 @@
 //! The role on the card: watch the first camera for ever, remind through the buzzer, never give up.
+//!
+//! As process 1 it is the whole userland: it mounts what it needs, feeds the watchdog by the work that it does,
+//! and every way in which it could end starts the machine anew.  As an ordinary process, for trying it on a Pi that
+//! runs something else, it leaves the machine alone.
 
 use std::env;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::{LevelFilter, Log, Metadata, Record, SetLoggerError, debug, error, info, warn};
-use simplelog::{ConfigBuilder, WriteLogger};
+use log::{LevelFilter, debug, error, info, warn};
 
 use crate::board::Board;
+use crate::board::boot;
+use crate::board::console::{self, Logger};
+use crate::board::init::{self, Requests};
+use crate::board::watchdog::Watchdog;
 use crate::camera;
-use crate::camera::v4l2::{Options, V4l2Camera};
+use crate::camera::v4l2::V4l2Camera;
+use crate::config::{self, Config, Mistake};
 use crate::memory::heap_calls;
-use crate::policy::Times;
-use crate::signal::{Fault, Settings, Signals};
-use crate::vision::Thresholds;
+use crate::runtime::RuntimeError;
+use crate::signal::{Fault, Signals};
 use crate::watch::{Turn, Watch};
 
-/// Environment variable with the least important level to log: error, warn, info (the default), debug or trace.
+/// Environment variable with the least important level to log, which goes before that of `maskbell.toml`: error,
+/// warn, info, debug or trace.
 ///
 /// The kernel hands words of its command line that it does not know, such as `MASKBELL_LOG=debug`, to its first
 /// process as environment.
 const LOG_LEVEL: &str = "MASKBELL_LOG";
 
+/// Environment variable with the path of a `maskbell.toml`, for an ordinary process; process 1 reads the card's.
+const CONFIG_FILE: &str = "MASKBELL_CONFIG";
+
+/// Most mistakes of a file that are told one by one.
+const MAX_TOLD: usize = 20;
+
 /// How often the log (at level debug) says how it goes.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
-/// Watches and reminds until the power goes; returns only if a network breaks.
+/// Watches and reminds until the power goes, or a signal asks for the end; see [`Requests`] for which.
 pub fn run() -> ExitCode {
-    start_log();
+    let first = init::is_first_process();
+    let unmounted = if first { init::mount_kernel_file_systems() } else { Vec::new() };
+    start_log(first);
+    unmounted.iter().for_each(|error| error!("{error}"));
+    let mut watchdog = None;
+    if first {
+        console::tell_panics();
+        watchdog = Watchdog::start().inspect_err(|error| warn!("no watchdog: {error}")).ok();
+        init::take_charge();
+    }
+    let requests = Requests::listen().inspect_err(|error| error!("signals are not heard: {error}")).ok();
     let board = Board::detect();
     info!("maskbell {} on {board}", env!("CARGO_PKG_VERSION"));
-    let signals = Signals::start(&board, &Settings::default());
-    let mut watch = match Watch::new(Thresholds::default(), Times::default()) {
+
+    let (config, is_wrong) = configure(first);
+    log::set_max_level(
+        env::var(LOG_LEVEL).ok().and_then(|level| level.parse().ok()).unwrap_or(config.log_level),
+    );
+    let signals = Signals::start(&board, &config.signals);
+    if is_wrong {
+        signals.fault(Fault::BadConfig);
+    }
+    let mut watch = match Watch::new(config.thresholds, config.times) {
         Ok(watch) => watch,
-        Err(error) => {
-            error!("{error}");
-            signals.fault(Fault::NoModel);
-            // Nothing to be done without a model; the LED goes on saying so.
-            loop {
-                thread::park();
-            }
-        }
+        Err(error) => stay_blind(&error, &signals),
     };
-    let mut attendant = Attendant::new(signals);
-    let ended = watch.run(&mut V4l2Camera::new(Options::default()), |turn| {
+    let mut attendant = Attendant::new(signals, watchdog);
+    let ended = watch.run(&mut V4l2Camera::new(config.camera), |turn| {
         attendant.attend(turn);
-        ControlFlow::Continue(())
+        match requests.as_ref().and_then(Requests::pending) {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        }
     });
     if let Err(error) = ended {
+        // As process 1: the kernel panics, and the machine starts anew.
         error!("{error}");
+        return ExitCode::FAILURE;
     }
-    ExitCode::FAILURE
+    let how = requests.and_then(|requests| requests.pending()).unwrap_or(init::Leave::Restart);
+    info!("{how}");
+    let watchdog = attendant.leave();
+    if !first {
+        return ExitCode::SUCCESS;
+    }
+    if let (Some(watchdog), init::Leave::PowerOff) = (watchdog, how) {
+        watchdog.stop();
+    }
+    init::leave(how)
 }
 
-/// Acts on each turn of the loop: log, buzzer, LED.  Allocates nothing.
+/// Shows that a network cannot be loaded.  The card or the memory may give its bytes right the next time: the watchdog,
+/// which nobody feeds any more, starts the machine anew.  Without a watchdog it is shown for ever.
+fn stay_blind(error: &RuntimeError, signals: &Signals) -> ! {
+    error!("{error}");
+    signals.fault(Fault::NoModel);
+    loop {
+        thread::park();
+    }
+}
+
+/// What `maskbell.toml` says, and whether it has mistakes, which are logged.
+fn configure(first: bool) -> (Config, bool) {
+    let read = if first {
+        boot::read_config().map_err(|error| error.to_string())
+    } else {
+        let file = env::var_os(CONFIG_FILE);
+        let load = |path| File::open(path).and_then(config::load);
+        file.as_ref().map(load).transpose().map_err(|error| format!("{CONFIG_FILE}: {error}"))
+    };
+    match read {
+        Ok(Some((config, mistakes))) => {
+            match mistakes.len() {
+                0 => info!("maskbell.toml: no mistakes"),
+                _ => tell(&mistakes),
+            }
+            (config, !mistakes.is_empty())
+        }
+        Ok(None) => {
+            info!("no maskbell.toml: defaults are used");
+            (Config::default(), false)
+        }
+        Err(error) => {
+            warn!("no maskbell.toml: {error}; defaults are used");
+            (Config::default(), false)
+        }
+    }
+}
+
+fn tell(mistakes: &[Mistake]) {
+    for mistake in mistakes.iter().take(MAX_TOLD) {
+        error!("maskbell.toml, {mistake}");
+    }
+    if mistakes.len() > MAX_TOLD {
+        error!("maskbell.toml has {} more mistakes", mistakes.len() - MAX_TOLD);
+    }
+}
+
+/// Acts on each turn of the loop: log, buzzer, LED, watchdog.  Allocates nothing.
 #[derive(Debug)]
 pub struct Attendant {
     signals: Signals,
+    watchdog: Option<Watchdog>,
     /// `None` before the first turn.
     state: Option<State>,
     progress: Progress,
@@ -67,11 +155,14 @@ pub struct Attendant {
 
 impl Attendant {
     /// One that has seen nothing yet.
-    pub fn new(signals: Signals) -> Self {
-        Self { signals, state: None, progress: Progress::new() }
+    pub fn new(signals: Signals, watchdog: Option<Watchdog>) -> Self {
+        Self { signals, watchdog, state: None, progress: Progress::new() }
     }
 
-    /// Reminds, shows faults, and logs what has changed.
+    /// Reminds, shows faults, logs what has changed, and feeds the watchdog: a turn is a frame that was processed, or
+    /// a fault of the camera that is diagnosed and being worked on.
+    ///
+    /// The watchdog goes hungry if the thread that plays has not moved since the turn before, too.
     pub fn attend(&mut self, turn: Turn) {
         match turn {
             Turn::Seen { frame, faces, reminder, took } => {
@@ -99,6 +190,18 @@ impl Attendant {
                 }
             }
         }
+        if let Some(watchdog) = &mut self.watchdog
+            && self.signals.is_alive()
+        {
+            watchdog.feed();
+        }
+        // What the console did not take at once.
+        log::logger().flush();
+    }
+
+    /// Ends the tone, puts the LED out, and hands back the watchdog.
+    pub fn leave(self) -> Option<Watchdog> {
+        self.watchdog
     }
 
     fn is_news(&mut self, state: State) -> bool {
@@ -138,49 +241,13 @@ impl Progress {
     }
 }
 
-fn start_log() {
-    let level = env::var(LOG_LEVEL).ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::Info);
+/// Starts the log, at level info until [`Config`] is known.
+fn start_log(first: bool) {
+    let logger: Box<dyn log::Log> = match first {
+        true => Box::new(Logger::open()),
+        false => Box::new(Logger::new(Some(io::stderr()), None::<File>)),
+    };
     // Fails only if there is a logger already.
-    let _ = CardLog::install(level, io::stderr());
-}
-
-/// The log on the card: [`WriteLogger`], with the level set before the text here, where it is not allocated for.
-pub struct CardLog(Box<dyn Log>);
-
-impl CardLog {
-    /// Sends what is at least as important as `level` to `writer`, a line each.
-    ///
-    /// # Errors
-    ///
-    /// [`SetLoggerError`] if the program has a logger already.
-    pub fn install(level: LevelFilter, writer: impl Write + Send + 'static) -> Result<(), SetLoggerError> {
-        // The text alone: the console has no colours, and the machine no clock that is right.
-        let config = ConfigBuilder::new()
-            .set_max_level(LevelFilter::Off)
-            .set_time_level(LevelFilter::Off)
-            .set_thread_level(LevelFilter::Off)
-            .set_target_level(LevelFilter::Off)
-            .set_location_level(LevelFilter::Off)
-            .build();
-        log::set_boxed_logger(Box::new(Self(WriteLogger::new(level, config, writer))))?;
-        log::set_max_level(level);
-        Ok(())
-    }
-}
-
-impl Log for CardLog {
-    fn enabled(&self, metadata: &Metadata) -> bool {
-        self.0.enabled(metadata)
-    }
-
-    fn log(&self, record: &Record) {
-        let (level, text) = (record.level(), record.args());
-        let mut line = Record::builder();
-        line.metadata(record.metadata().clone());
-        self.0.log(&line.args(format_args!("[{level}] {text}")).build());
-    }
-
-    fn flush(&self) {
-        self.0.flush();
-    }
+    let _ = log::set_boxed_logger(logger);
+    log::set_max_level(LevelFilter::Info);
 }

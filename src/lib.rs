@@ -17,6 +17,7 @@
 //! | [`policy`] | verdicts over time to reminders: pure, no clock of its own |
 //! | [`signal`] | melodies, buzzer, LED |
 //! | [`board`] | what the machine is and where its pins are |
+//! | [`config`] | `maskbell.toml` |
 //! | [`watch`] | the loop that joins them |
 //! | [`memory`] | the heap, counted, and an arena for the one guest that allocates |
 //! | [`appliance`] | the role on the card |
@@ -28,6 +29,7 @@
 pub mod appliance;
 pub mod board;
 pub mod camera;
+pub mod config;
 #[cfg(feature = "desk")]
 pub mod desk;
 pub mod frame;

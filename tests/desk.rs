@@ -271,6 +271,30 @@ fn a_recording_ends_in_a_summary() {
 }
 
 #[test]
+fn a_file_of_settings_is_used_and_all_its_mistakes_are_told() {
+    let deaf = b"[sensitivity]\nface = 1\nmouth = 1\n".to_vec();
+    let wrong = b"[sensitivity]\nmouth = 2\nface = 0.9\n[buzzer]\npim = 3\nled\n".to_vec();
+    let folder = folder(&[("deaf.toml", deaf), ("wrong.toml", wrong), ("bare.mjpeg", read("bare.jpg"))]);
+    let file = |name| folder.path().join(name);
+    let clip = file("bare.mjpeg");
+    let watch = |rest: &[&str]| run(&[&["--source", text(&clip), "--fast", "-v"], rest].concat());
+    assert!(err(&watch(&[])).contains(": bare"));
+    let deaf = file("deaf.toml");
+    assert!(err(&watch(&["--config", text(&deaf)])).contains("no face"));
+    let over = watch(&["--config", text(&deaf), "--face-threshold", "0.5"]);
+    assert!(!err(&over).contains("no face"), "the command line goes before the file: {}", err(&over));
+
+    let refused = watch(&["--config", text(&file("wrong.toml"))]);
+    assert_eq!(refused.status.code(), Some(1));
+    let lines: Vec<_> = ["line 2: sensitivity.mouth = 2", "line 5: there is no key `buzzer.pim`", "line 6: "]
+        .into_iter()
+        .filter(|says| err(&refused).contains(says))
+        .collect();
+    assert_eq!(lines.len(), 3, "{}", err(&refused));
+    assert_refused(&watch(&["--config", "no/such.toml"]), 1, "no/such.toml");
+}
+
+#[test]
 fn nothing_to_watch_is_told_in_one_sentence() {
     assert_refused(&run(&["--source", "/dev/video99"]), 1, "/dev/video99");
     assert_refused(&run(&["--source", "no/such/clip.mjpeg"]), 1, "no/such/clip.mjpeg");

@@ -1,4 +1,4 @@
-//! The loop in fixed memory: frames from a clip through decoder, networks, policy, log, buzzer and LED, with every call
+//! The loop in fixed memory: frames from a clip through decoder, networks, policy, log, buzzer, LED and watchdog, with every call
 //! of the heap counted, in Rust's allocator and in C's.
 //!
 //! C's is counted by defining `malloc` and its kin in this program, which the dynamic linker prefers to the C
@@ -8,14 +8,18 @@
 
 use std::convert::Infallible;
 use std::fs::File;
+use std::io::Write;
 use std::ops::ControlFlow;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use embedded_hal::digital;
 use embedded_hal::pwm::{self, SetDutyCycle};
-use maskbell::appliance::{Attendant, CardLog};
+use maskbell::appliance::Attendant;
+use maskbell::board::console::Logger;
+use maskbell::board::watchdog::Watchdog;
 use maskbell::camera::mjpeg::MotionJpeg;
 use maskbell::camera::{DEFAULT_RATE, Pace};
 use maskbell::memory::{Allocator, heap_calls};
@@ -38,9 +42,13 @@ const CLIP_FRAMES: usize = 199;
 fn main() {
     check_counters();
 
-    // As on the card, but into a file that swallows it all.
-    let null = File::create("/dev/null").unwrap();
-    CardLog::install(log::LevelFilter::Debug, null).unwrap();
+    // As on the card: a kernel log that takes it all, and a console that has taken its fill and takes no more.
+    let null = || File::create("/dev/null").unwrap();
+    let (_reader, mut console) = UnixStream::pair().unwrap();
+    console.set_nonblocking(true).unwrap();
+    while console.write(&[b'\n'; 1024]).is_ok() {}
+    log::set_boxed_logger(Box::new(Logger::new(Some(console), Some(null())))).unwrap();
+    log::set_max_level(log::LevelFilter::Debug);
 
     let clip = std::fs::read("sample/visit.mjpeg").unwrap();
     let mut source = MotionJpeg::from_bytes(clip, Pace::AsFast, DEFAULT_RATE).unwrap().repeat(true);
@@ -48,7 +56,10 @@ fn main() {
     let tones = Arc::new(AtomicUsize::new(0));
     let buzzer = Buzzer::new(TestPin { tones: Arc::clone(&tones) }, LOUDEST);
     let led = Led::new(TestPin { tones: Arc::default() });
-    let mut attendant = Attendant::new(Signals::with_pins(Some(buzzer), Some(led), Melodies::default()));
+    let mut attendant = Attendant::new(
+        Signals::with_pins(Some(buzzer), Some(led), Melodies::default()),
+        Some(Watchdog::with_device(null())),
+    );
 
     let (mut frames, mut faces_seen) = (0, 0);
     let mut reminders = heapless::Vec::<Reminder, 16>::new();

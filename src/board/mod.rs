@@ -1,4 +1,4 @@
-//! What this machine is, and where its pins are.
+//! What this machine is, where its pins are, and what it is owed by the program that is its process 1.
 
 use std::fmt;
 use std::fs;
@@ -6,7 +6,11 @@ use std::path::Path;
 
 use rppal::gpio::{Gpio, OutputPin};
 
+pub mod boot;
+pub mod console;
+pub mod init;
 pub mod pwm;
+pub mod watchdog;
 
 /// The device tree as the running kernel sees it; not there on a PC.
 const DEVICE_TREE: &str = "/proc/device-tree";

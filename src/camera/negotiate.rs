@@ -61,8 +61,9 @@ pub(crate) fn encoding(fourcc: [u8; 4]) -> Option<Encoding> {
 
 /// The mode to ask for; `None` if none can be used.
 ///
-/// Large enough and fast enough comes first, then the size nearest to `preferred`, then the format.
-pub(crate) fn choose(offers: &[Mode], preferred: (u32, u32)) -> Option<Mode> {
+/// The format `wanted` comes first, if the camera has it; then what is large enough and fast enough, then the size
+/// nearest to `preferred`, then the format.
+pub(crate) fn choose(offers: &[Mode], preferred: (u32, u32), wanted: Option<[u8; 4]>) -> Option<Mode> {
     let rank = |mode: &Mode| FORMATS.iter().position(|(name, _)| *name == mode.fourcc);
     let usable = |mode: &&Mode| {
         let pixels = mode.width as usize * mode.height as usize;
@@ -70,9 +71,10 @@ pub(crate) fn choose(offers: &[Mode], preferred: (u32, u32)) -> Option<Mode> {
     };
     let cost = |mode: &&Mode| {
         let rate = mode.rate.unwrap_or(f32::MAX);
+        let unwanted = wanted.is_some_and(|wanted| wanted != mode.fourcc);
         let too_small = mode.width < LEAST_SIZE.0 || mode.height < LEAST_SIZE.1;
         let distance = mode.width.abs_diff(preferred.0) + mode.height.abs_diff(preferred.1);
-        (too_small, rate < LEAST_RATE, distance, rank(mode), Reverse(rate as u32))
+        (unwanted, too_small, rate < LEAST_RATE, distance, rank(mode), Reverse(rate as u32))
     };
     offers.iter().filter(usable).min_by_key(cost).copied()
 }
@@ -96,7 +98,7 @@ mod tests {
     }
 
     fn chosen(offers: &[Mode]) -> String {
-        choose(offers, VGA).map_or("none".into(), |mode| mode.to_string())
+        choose(offers, VGA, None).map_or("none".into(), |mode| mode.to_string())
     }
 
     #[test]
@@ -116,10 +118,10 @@ mod tests {
             .map(|fourcc| mode(fourcc, 640, 480, 30.0))
             .into();
         while let Some(best) = offers.last().copied() {
-            assert_eq!(choose(&offers, VGA), Some(best));
+            assert_eq!(choose(&offers, VGA, None), Some(best));
             offers.pop();
         }
-        assert_eq!(choose(&offers, VGA), None);
+        assert_eq!(choose(&offers, VGA, None), None);
     }
 
     #[test]
@@ -132,6 +134,15 @@ mod tests {
         ];
         assert_eq!(chosen(&offers), "MJPG 1280×720 at 30/s");
         assert_eq!(chosen(&offers[..2]), "YUYV 640×480 at 5/s");
+    }
+
+    #[test]
+    fn a_format_that_is_asked_for_beats_all_if_the_camera_has_it() {
+        let offers =
+            [mode(b"YUYV", 640, 480, 30.0), mode(b"MJPG", 1280, 720, 30.0), mode(b"MJPG", 160, 120, 30.0)];
+        let chosen = |wanted: &[u8; 4]| choose(&offers, VGA, Some(*wanted)).map(|mode| mode.to_string());
+        assert_eq!(chosen(b"MJPG").as_deref(), Some("MJPG 1280×720 at 30/s"));
+        assert_eq!(chosen(b"NV12").as_deref(), Some("YUYV 640×480 at 30/s"));
     }
 
     #[test]

@@ -77,12 +77,14 @@ pub struct Options {
     pub width: u32,
     /// Preferred height in pixels.
     pub height: u32,
+    /// Preferred format, by its V4L2 name; `None` leaves it to what suits best.
+    pub format: Option<[u8; 4]>,
 }
 
 impl Default for Options {
     /// Any camera, at 640 × 480 pixels: twice the face model's input, and raw at full rate on any USB camera.
     fn default() -> Self {
-        Self { which: Which::Any, width: 640, height: 480 }
+        Self { which: Which::Any, width: 640, height: 480, format: None }
     }
 }
 
@@ -256,7 +258,8 @@ fn usable_mode(device: &Device, capability: &v4l2_capability, options: &Options)
     if capability.device_caps & V4L2_CAP_IO_MC != 0 {
         return Err(Unusable::NeedsPipeline);
     }
-    choose(&offers(device, options), (options.width, options.height)).ok_or(Unusable::NoFormat)
+    choose(&offers(device, options), (options.width, options.height), options.format)
+        .ok_or(Unusable::NoFormat)
 }
 
 /// All that a camera offers, in formats that can be read.

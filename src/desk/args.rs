@@ -60,6 +60,10 @@ pub struct WatchArgs {
     /// Show a window: green box covered, red bare, orange nose out, grey unsure (Esc or Q closes it)
     #[arg(long)]
     pub show: bool,
+    /// Read settings from this file, as the device reads maskbell.toml from its card; what else stands on the command
+    /// line goes before it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// How sure to be.
     #[command(flatten)]
     pub thresholds: ThresholdArgs,
@@ -126,23 +130,27 @@ pub struct TuneArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct ThresholdArgs {
     /// Least score of a face, 0 to 1: lower finds more faces, and more that are none
-    #[arg(long, value_name = "F", default_value_t = Thresholds::default().face, value_parser = fraction)]
-    pub face_threshold: f32,
+    #[arg(long, value_name = "F", value_parser = fraction)]
+    #[arg(help = format!("Least score of a face, 0 to 1: lower finds more faces, and more that are none [default: {}]", Thresholds::default().face))]
+    pub face_threshold: Option<f32>,
     /// Score from which a mouth counts as seen, 0 to 1
-    #[arg(long, value_name = "F", default_value_t = Thresholds::default().mouth, value_parser = fraction)]
-    pub mouth_threshold: f32,
+    #[arg(long, value_name = "F", value_parser = fraction)]
+    #[arg(help = format!("Score from which a mouth counts as seen, 0 to 1 [default: {}]", Thresholds::default().mouth))]
+    pub mouth_threshold: Option<f32>,
     /// Score from which a nose counts as seen, 0 to 1
-    #[arg(long, value_name = "F", default_value_t = Thresholds::default().nose, value_parser = fraction)]
-    pub nose_threshold: f32,
+    #[arg(long, value_name = "F", value_parser = fraction)]
+    #[arg(help = format!("Score from which a nose counts as seen, 0 to 1 [default: {}]", Thresholds::default().nose))]
+    pub nose_threshold: Option<f32>,
 }
 
-impl From<ThresholdArgs> for Thresholds {
-    fn from(args: ThresholdArgs) -> Self {
-        Self {
-            face: args.face_threshold,
-            mouth: args.mouth_threshold,
-            nose: args.nose_threshold,
-            ..Self::default()
+impl ThresholdArgs {
+    /// `thresholds` with those that were given in their place.
+    pub fn over(&self, thresholds: Thresholds) -> Thresholds {
+        Thresholds {
+            face: self.face_threshold.unwrap_or(thresholds.face),
+            mouth: self.mouth_threshold.unwrap_or(thresholds.mouth),
+            nose: self.nose_threshold.unwrap_or(thresholds.nose),
+            ..thresholds
         }
     }
 }

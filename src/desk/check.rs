@@ -17,7 +17,7 @@ use crate::camera::{Capture, DEFAULT_RATE, OpenError, Pace, Source};
 use crate::frame::{Frame, FrameError};
 use crate::geometry::Rect;
 use crate::runtime::RuntimeError;
-use crate::vision::{Face, Faces, Looks, Verdict, Vision};
+use crate::vision::{Face, Faces, Looks, Thresholds, Verdict, Vision};
 
 /// What can go wrong with one picture, or with all of them.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
     let copies = args.annotate.as_deref().map(|dir| Copies::plan(dir, &mut found)).transpose()?;
     let progress = progress(found.len());
     let mut check = Check {
-        vision: Vision::new(args.thresholds.into())?,
+        vision: Vision::new(args.thresholds.over(Thresholds::default()))?,
         looks: if args.one_look { Looks::One } else { Looks::Close },
         copies,
         json: args.json,

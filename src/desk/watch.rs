@@ -1,8 +1,10 @@
 //! `maskbell` without a command: watch a camera or a recording.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -11,9 +13,10 @@ use super::window::{Window, WindowError};
 use crate::board::Board;
 use crate::camera::v4l2::{self, V4l2Camera, Which};
 use crate::camera::{self, Fault, OpenError, Pace, Source};
-use crate::policy::{Reminder, Times};
+use crate::config::{self, Config};
+use crate::policy::Reminder;
 use crate::runtime::RuntimeError;
-use crate::signal::{Settings, Signals};
+use crate::signal::Signals;
 use crate::vision::Face;
 use crate::watch::{Turn, Watch};
 
@@ -23,6 +26,9 @@ pub enum WatchError {
     /// There is no camera.
     #[error("{0}, or watch a recording with --source PATH")]
     NoCamera(String),
+    /// The file of settings cannot be read, or has mistakes, one a line.
+    #[error("{0}")]
+    Config(String),
     /// The recording cannot be opened.
     #[error(transparent)]
     Recording(#[from] OpenError),
@@ -43,10 +49,11 @@ pub enum WatchError {
 ///
 /// [`WatchError`] if there is nothing to watch, or nothing to watch it with.
 pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
-    let mut source = open(args)?;
-    let mut watch = Watch::new(args.thresholds.into(), Times::default())?;
+    let config = args.config.as_deref().map(configure).transpose()?.unwrap_or_default();
+    let mut source = open(args, &config)?;
+    let mut watch = Watch::new(args.thresholds.over(config.thresholds), config.times)?;
     let mut desk = Desk {
-        signals: Signals::start(&Board::detect(), &Settings::default()),
+        signals: Signals::start(&Board::detect(), &config.signals),
         show: args.show,
         window: None,
         fault: None,
@@ -73,7 +80,19 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(args: &WatchArgs) -> Result<Box<dyn Source>, WatchError> {
+/// What the file says.  At a desk a mistake is a reason to stop: there is somebody to tell.
+fn configure(path: &Path) -> Result<Config, WatchError> {
+    let read = File::open(path).and_then(config::load);
+    let (config, mistakes) =
+        read.map_err(|error| WatchError::Config(format!("{}: {error}", path.display())))?;
+    if mistakes.is_empty() {
+        return Ok(config);
+    }
+    let mistakes: Vec<_> = mistakes.iter().map(|mistake| format!("{}, {mistake}", path.display())).collect();
+    Err(WatchError::Config(mistakes.join("\n")))
+}
+
+fn open(args: &WatchArgs, config: &Config) -> Result<Box<dyn Source>, WatchError> {
     let node = match &args.source {
         Some(path) if !args.is_camera() => {
             let pace = if args.fast { Pace::AsFast } else { Pace::RealTime };
@@ -81,7 +100,10 @@ fn open(args: &WatchArgs) -> Result<Box<dyn Source>, WatchError> {
         }
         node => node.clone(),
     };
-    let options = v4l2::Options { which: node.map_or(Which::Any, Which::Node), ..v4l2::Options::default() };
+    let mut options = config.camera.clone();
+    if let Some(node) = node {
+        options.which = Which::Node(node);
+    }
     let found = v4l2::list(&options);
     if found.iter().all(|camera| camera.mode.is_err()) {
         let reasons: Vec<_> = found.iter().map(ToString::to_string).collect();

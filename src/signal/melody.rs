@@ -53,6 +53,14 @@ impl Melody {
         &self.notes
     }
 
+    /// The melody, so many semitones higher; a negative number lowers it, 12 are an octave.
+    #[must_use]
+    pub fn transposed(&self, semitones: i8) -> Self {
+        let factor = (f32::from(semitones) / 12.0).exp2();
+        let raise = |note: &Note| Note { pitch: note.pitch.map(|pitch| pitch * factor), ..*note };
+        Self { notes: self.notes.iter().map(raise).collect() }
+    }
+
     /// How long the melody takes.
     pub fn duration(&self) -> Duration {
         self.notes.iter().map(|note| note.duration).sum()
@@ -87,6 +95,14 @@ impl Melodies {
     pub const NOSE: &str = "nose:d=16,o=7,b=125:f#,d#,b6";
     /// A chirp of three short notes, 60 ms each: C7, E7, G7; 2093, 2637, 3136 Hz.
     pub const READY: &str = "ready:d=32,o=7,b=125:c,e,g";
+
+    /// All melodies, so many semitones higher, as [`Melody::transposed`].
+    #[must_use]
+    pub fn transposed(&self, semitones: i8) -> Self {
+        let [mask, nose, ready] =
+            [&self.mask, &self.nose, &self.ready].map(|melody| melody.transposed(semitones));
+        Self { mask, nose, ready }
+    }
 
     /// The melody for `tone`.
     pub const fn of(&self, tone: Tone) -> &Melody {

@@ -50,10 +50,12 @@ impl Fault {
 }
 
 /// Pins, melodies and loudness.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// What sounds when.
     pub melodies: Melodies,
+    /// Semitones by which all melodies are raised: up for a piezo that resonates higher, down for deafer ears.
+    pub transposition: i8,
     /// GPIO of the piezo (BCM numbering): 12, 13, 18 or 19, the pins with hardware PWM.
     pub buzzer_pin: u8,
     /// Share of each period that the piezo is driven, in percent: 1 (soft) to 50 (loudest).
@@ -64,7 +66,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { melodies: Melodies::default(), buzzer_pin: 18, duty: buzzer::LOUDEST, led_pin: 17 }
+        Self {
+            melodies: Melodies::default(),
+            transposition: 0,
+            buzzer_pin: 18,
+            duty: buzzer::LOUDEST,
+            led_pin: 17,
+        }
     }
 }
 
@@ -100,7 +108,7 @@ impl Signals {
             .inspect_err(|error| log::error!("no LED: {error}"))
             .ok()
             .map(Led::new);
-        Self::with_pins(buzzer, led, settings.melodies.clone())
+        Self::with_pins(buzzer, led, settings.melodies.transposed(settings.transposition))
     }
 
     /// Starts the thread that plays on these pins, whatever they are.
@@ -152,6 +160,16 @@ impl Signals {
                 self.notes.request(Tone::Ready);
             }
             player.unpark();
+        }
+    }
+
+    /// Whether whoever plays has looked for notes since this was last asked.
+    ///
+    /// Each turn of the loop leaves one, so that a driver of pins that hangs does not go unnoticed.
+    pub fn is_alive(&self) -> bool {
+        match &self.output {
+            Output::Pins { .. } => self.notes.was_taken(),
+            Output::Terminal => true,
         }
     }
 

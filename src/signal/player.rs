@@ -71,6 +71,8 @@ pub struct Notes {
     /// Bits `1 << fault` of the faults that last.
     lasting: AtomicU8,
     stop: AtomicBool,
+    /// The player has looked since [`Notes::was_taken`] was last asked.
+    taken: AtomicBool,
 }
 
 /// What a player is told: [`Notes`], read.
@@ -109,6 +111,11 @@ impl Notes {
         }
     }
 
+    /// Whether the player has looked at the notes since this was last asked.
+    pub fn was_taken(&self) -> bool {
+        self.taken.swap(false, Ordering::Relaxed)
+    }
+
     /// Ends [`play`].
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -125,6 +132,7 @@ impl Notes {
     }
 
     fn take(&self) -> Told {
+        self.taken.store(true, Ordering::Relaxed);
         Told {
             tones: self.tones.swap(0, Ordering::Relaxed),
             frames: self.frames.load(Ordering::Relaxed),

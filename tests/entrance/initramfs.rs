@@ -9,13 +9,13 @@ const PROGRAM: u32 = 0o100_755;
 const FILE: u32 = 0o100_644;
 const CHARACTER_DEVICE: u32 = 0o020_600;
 
-/// `/init`, the shell that runs it, the kernel's modules and the firmware.
+/// `/init`, the shell that runs it, the kernel's modules, the firmware, and a script that runs beside it.
 ///
 /// `home` is the folder that `setup.sh` filled.
-pub(crate) fn build(home: &Path, firmware: &Path) -> Vec<u8> {
+pub(crate) fn build(home: &Path, firmware: &Path, beside: &str) -> Vec<u8> {
     let read = |path: &Path| fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut archive = Archive::default();
-    for name in ["bin", "dev", "etc", "modules", "proc", "sys", "tmp"] {
+    for name in ["bin", "boot", "dev", "etc", "modules", "proc", "sys", "tmp"] {
         archive.entry(name, DIRECTORY, &[], (0, 0));
     }
     // The kernel opens it for process 1 before anything is mounted.
@@ -23,6 +23,8 @@ pub(crate) fn build(home: &Path, firmware: &Path) -> Vec<u8> {
     // rppal asks for the owner of an exported PWM channel, and waits a second where root has no name.
     archive.entry("etc/passwd", FILE, b"root:x:0:0:root:/:/bin/false\n", (0, 0));
     archive.entry("init", PROGRAM, include_bytes!("init"), (0, 0));
+    let beside = format!("{}\n{beside}\n", include_str!("beside"));
+    archive.entry("beside", PROGRAM, beside.as_bytes(), (0, 0));
     archive.entry("bin/busybox", PROGRAM, &read(&home.join("busybox")), (0, 0));
     archive.entry("maskbell", PROGRAM, &read(firmware), (0, 0));
     let folder = home.join("modules");

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::firmware;
 use crate::initramfs;
+use crate::monitor::Monitor;
 use crate::registers::Registers;
 
 /// Longest wait for anything.  A bound against hanging for ever, not a measure: emulated time is not time, and the
@@ -33,7 +34,7 @@ const MEMORY_END: u64 = 0xff00_0000;
 /// What the guest's kernel may use of it.
 const KERNEL_MEMORY: &str = "320M";
 
-/// Quiet and quick to boot; a panic ends the machine; GPIO registers can be mapped, as /dev/gpiomem, which only the
+/// Quiet and quick to boot; a panic restarts the machine at once; GPIO registers can be mapped, as /dev/gpiomem, which only the
 /// Pi's own kernel has, maps them.  What the kernel does not know it hands to its first process as environment.
 const KERNEL_ARGUMENTS: &str = "console=ttyAMA0 quiet loglevel=3 panic=-1 iomem=relaxed cryptomgr.notests \
                                 security=none init_on_alloc=0 MASKBELL_LOG=debug";
@@ -42,10 +43,45 @@ const KERNEL_ARGUMENTS: &str = "console=ttyAMA0 quiet loglevel=3 panic=-1 iomem=
 /// computer makes the test slow, but not the machine.
 const CLOCK: &str = "shift=1,sleep=on";
 
+/// What a machine is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts<'a> {
+    /// The binary that becomes process 1.
+    pub(crate) firmware: &'a Path,
+    /// Whether the device tree has a PWM.
+    pub(crate) pwm: bool,
+    /// Whether it has a watchdog.
+    pub(crate) watchdog: bool,
+    /// Whether a restart starts it anew, instead of ending QEMU.
+    pub(crate) restarts: bool,
+    /// Raw images of disks: `/dev/vda` and so on.
+    pub(crate) disks: &'a [&'a Path],
+    /// Words for the kernel's command line, beside those that all machines have.
+    pub(crate) arguments: &'a str,
+    /// A script for busybox' shell that runs beside the firmware; `$b` is busybox.
+    pub(crate) beside: &'a str,
+}
+
+impl Default for Parts<'_> {
+    /// The firmware on a machine with all that it needs, which ends when it is restarted.
+    fn default() -> Self {
+        Self {
+            firmware: firmware::path(),
+            pwm: true,
+            watchdog: true,
+            restarts: false,
+            disks: &[],
+            arguments: "",
+            beside: "",
+        }
+    }
+}
+
 /// A running machine.  It is switched off when it goes out of scope.
 #[derive(Debug)]
 pub(crate) struct Machine {
     qemu: Child,
+    monitor: Monitor,
     folder: TempDir,
     console: Arc<Mutex<Vec<String>>>,
     /// Lines of the console that have been waited for or skipped.
@@ -53,10 +89,10 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Switches a machine on that runs the firmware.
+    /// Switches a machine on.
     ///
     /// The environment's `MASKBELL_ENTRANCE` names the folder that `setup.sh` filled.
-    pub(crate) fn boot() -> Self {
+    pub(crate) fn boot(parts: &Parts) -> Self {
         let home = PathBuf::from(env::var_os("MASKBELL_ENTRANCE").expect(
             "MASKBELL_ENTRANCE names the folder with kernel and modules: fill one with tests/entrance/setup.sh",
         ));
@@ -68,13 +104,13 @@ impl Machine {
         };
         let folder = folder.expect("a temporary folder");
         let file = |name: &str| folder.path().join(name);
-        fs::write(file("initramfs"), initramfs::build(&home, firmware::path()))
+        fs::write(file("initramfs"), initramfs::build(&home, parts.firmware, parts.beside))
             .expect("space for the initramfs");
         let size = MEMORY_END - MEMORY_START;
         File::create_new(file("memory"))
             .and_then(|memory| memory.set_len(size))
             .expect("a file for the memory");
-        device_tree(folder.path());
+        device_tree(folder.path(), parts.pwm);
 
         let mut qemu = qemu();
         qemu.args(["-M", "memory-backend=memory", "-m", &format!("{}M", size >> 20), "-object"])
@@ -85,15 +121,27 @@ impl Machine {
             .arg("-chardev")
             .arg(format!("socket,id=camera,path={},server=on,wait=off", file("camera").display()))
             .args(["-device", "qemu-xhci", "-device", "usb-redir,chardev=camera"])
-            .args(["-serial", "stdio", "-no-reboot"])
-            .arg("-kernel")
+            .args(["-serial", "stdio", "-qmp"])
+            .arg(format!("unix:{},server=on,wait=off", file("monitor").display()));
+        if parts.watchdog {
+            qemu.args(["-device", "i6300esb", "-action", "watchdog=reset"]);
+        }
+        if !parts.restarts {
+            qemu.arg("-no-reboot");
+        }
+        for (number, disk) in parts.disks.iter().enumerate() {
+            qemu.arg("-drive")
+                .arg(format!("if=none,id=disk{number},format=raw,file={}", disk.display()))
+                .args(["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
+        }
+        qemu.arg("-kernel")
             .arg(home.join("vmlinuz"))
             .arg("-initrd")
             .arg(file("initramfs"))
             .arg("-dtb")
             .arg(file("device-tree"))
             .arg("-append")
-            .arg(format!("{KERNEL_ARGUMENTS} mem={KERNEL_MEMORY}"));
+            .arg(format!("{KERNEL_ARGUMENTS} mem={KERNEL_MEMORY} {}", parts.arguments));
         let mut qemu = qemu
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -108,10 +156,13 @@ impl Machine {
                 lines.lock().unwrap().push(line);
             }
         });
-        let mut machine = Self { qemu, folder, console, read: 0 };
-        machine
-            .until("QEMU to listen for the camera", |machine| machine.camera_socket().exists().then_some(()));
-        machine
+        let end = Instant::now() + PATIENCE;
+        while !(file("camera").exists() && file("monitor").exists()) {
+            assert!(Instant::now() < end, "QEMU does not start: {:?}", qemu.try_wait());
+            thread::sleep(LOOK);
+        }
+        let monitor = Monitor::connect(&file("monitor"));
+        Self { qemu, monitor, folder, console, read: 0 }
     }
 
     /// Where a camera plugs in.
@@ -140,6 +191,36 @@ impl Machine {
         self.read = self.console.lock().unwrap().len();
     }
 
+    /// All of the console so far.
+    pub(crate) fn console(&self) -> String {
+        self.console.lock().unwrap().join("\n")
+    }
+
+    /// Waits for an event of QEMU's, such as `WATCHDOG`, after the last one that was waited for.
+    pub(crate) fn event(&mut self, name: &str) -> serde_json::Value {
+        self.until(&format!("the event {name}"), |machine| machine.monitor.event(name))
+    }
+
+    /// Waits until the machine has ended.
+    pub(crate) fn end(mut self) {
+        let end = Instant::now() + PATIENCE;
+        while self.qemu.try_wait().expect("QEMU is a child of this process").is_none() {
+            assert!(Instant::now() < end, "waited {PATIENCE:?} in vain for the machine's end");
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Gives a sign that [`Parts::beside`] can wait for with `sign`: a mouse is plugged in.
+    pub(crate) fn give_sign(&mut self) {
+        self.monitor
+            .command(r#"{"execute": "device_add", "arguments": {"driver": "usb-mouse", "id": "sign"}}"#);
+    }
+
+    /// Takes the sign back.
+    pub(crate) fn take_sign_back(&mut self) {
+        self.monitor.command(r#"{"execute": "device_del", "arguments": {"id": "sign"}}"#);
+    }
+
     /// Waits until `look` finds something; fails when the machine stops, or after a long time.
     pub(crate) fn until<T>(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
@@ -160,7 +241,7 @@ impl Drop for Machine {
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
         if thread::panicking() {
-            eprintln!("--- the machine's console\n{}\n---", self.console.lock().unwrap().join("\n"));
+            eprintln!("--- the machine's console\n{}\n---", self.console());
         }
     }
 }
@@ -185,7 +266,7 @@ fn qemu() -> Command {
 }
 
 /// Writes `device-tree` to `folder`: QEMU's own with the Pi's overlay.
-fn device_tree(folder: &Path) {
+fn device_tree(folder: &Path, pwm: bool) {
     let overlay = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/entrance/raspberry-pi-4.dtso");
     let run = |command: &mut Command| {
         let output =
@@ -195,4 +276,7 @@ fn device_tree(folder: &Path) {
     run(qemu().args(["-M", "dumpdtb=virt.dtb"]));
     run(Command::new("dtc").args(["-q", "-I", "dts", "-O", "dtb", "-o", "overlay.dtb", overlay]));
     run(Command::new("fdtoverlay").args(["-i", "virt.dtb", "-o", "device-tree", "overlay.dtb"]));
+    if !pwm {
+        run(Command::new("fdtput").args(["-r", "device-tree", "/pwm@fe20c000"]));
+    }
 }

@@ -25,4 +25,10 @@ impl Registers {
             u32::from_le_bytes(*bytes)
         })
     }
+
+    /// Overwrites the register at `index`.
+    pub(crate) fn write(&self, index: u64, value: u32) {
+        let place = self.start + 4 * index;
+        self.memory.write_all_at(&value.to_le_bytes(), place).expect("the machine's memory can be written");
+    }
 }

@@ -3,12 +3,13 @@
 #
 # Installs QEMU and the device tree compiler, and leaves in DIR, all of it for arm64 and from Debian's archive:
 #   vmlinuz            the kernel
-#   modules/NN-X.ko    the drivers of USB cameras and the Pi's PWM with what they depend on, in the order to load them
+#   modules/NN-X.ko    the drivers of USB cameras, the Pi's PWM, disks, FAT and the watchdog with what they depend on,
+#                      in the order to load them
 #   busybox            a static shell for the guest's /init
 # Changes nothing in /etc/apt.  Does nothing when DIR is complete.
 set -euo pipefail
 
-readonly modules=(pwm-bcm2835 xhci-pci uvcvideo)
+readonly modules=(pwm-bcm2835 xhci-pci uvcvideo virtio_pci virtio_blk vfat nls_cp437 nls_ascii i6300esb)
 # usb-redir, `virt` and this kernel work together from here on.
 readonly least_qemu=8
 
@@ -37,7 +38,7 @@ archives() {
 # Expects apt's lists to be fresh, as `archives` does.
 install_tools() {
     local tools=() pair program package
-    for pair in fdtoverlay:device-tree-compiler modprobe:kmod xz:xz-utils; do
+    for pair in fdtoverlay:device-tree-compiler modprobe:kmod xz:xz-utils mkfs.vfat:dosfstools mcopy:mtools; do
         program=${pair%%:*} package=${pair#*:}
         command -v "$program" >/dev/null || tools+=("$package")
     done
@@ -112,7 +113,9 @@ collect_modules() {
     done
 }
 
-if [ -e "$directory/complete" ] && [ "$(qemu_version)" -ge "$least_qemu" ] && command -v fdtoverlay >/dev/null; then
+# A folder that an older list of modules has filled is filled anew.
+if [ "$(cat "$directory/list" 2>/dev/null)" = "${modules[*]}" ] && [ -e "$directory/complete" ] &&
+    [ "$(qemu_version)" -ge "$least_qemu" ] && command -v fdtoverlay mkfs.vfat mcopy >/dev/null; then
     echo "entrance: $directory is complete"
     exit
 fi
@@ -125,5 +128,6 @@ collect_modules
 cp "$work/root/boot/vmlinuz-$kernel" "$directory/vmlinuz"
 cp "$(find "$work/root" -path '*/bin/busybox' -type f)" "$directory/busybox"
 rm -rf "$work"
+echo "${modules[*]}" >"$directory/list"
 echo "$kernel" >"$directory/complete"
 echo "entrance: QEMU $(qemu_version), kernel $kernel, $directory"

@@ -1,0 +1,227 @@
+//! Faults, each with an end: the machine shows it, and watches again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::machine::{Machine, Parts};
+use crate::{Camera, Entrance, MJPEG_CAMERA, SMALL_CAMERA, YUYV_CAMERA, scene};
+
+/// What the LED shows, in short blinks after a long one.
+mod code {
+    pub(super) const NO_CAMERA: usize = 1;
+    pub(super) const NO_FRAMES: usize = 2;
+    pub(super) const NO_BUZZER: usize = 3;
+    pub(super) const NO_MODEL: usize = 4;
+    pub(super) const BAD_CONFIG: usize = 5;
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn without_a_camera_it_waits_for_one_and_takes_any_that_comes_ten_times_over() {
+    let mut entrance = Entrance::build(MJPEG_CAMERA, &Parts::default());
+    entrance.machine.line("watchdog: 15 s");
+    entrance.machine.line("no camera");
+    entrance.shows_code(code::NO_CAMERA);
+    entrance.is_silent();
+    for round in 0..10 {
+        let model = [MJPEG_CAMERA, YUYV_CAMERA, SMALL_CAMERA][round % 3];
+        entrance.camera = Camera::new(&entrance.machine.camera_socket(), model);
+        entrance.camera.show(&scene::load("empty"));
+        entrance.camera.plug();
+        entrance.machine.line("watching");
+        if round == 0 {
+            entrance.hears_melody(|melodies| &melodies.ready);
+        }
+        entrance.camera.unplug();
+        entrance.machine.line("no camera");
+    }
+    entrance.is_silent();
+    entrance.shows_code(code::NO_CAMERA);
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_camera_that_stops_is_shown() {
+    let mut entrance = Entrance::open(MJPEG_CAMERA);
+    entrance.camera.fall_silent();
+    entrance.machine.line("sends no pictures");
+    entrance.shows_code(code::NO_FRAMES);
+    entrance.shows("empty");
+    entrance.machine.line("watching");
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn without_a_pwm_it_watches_and_shows_it() {
+    let mut entrance = Entrance::build(MJPEG_CAMERA, &Parts { pwm: false, ..Parts::default() });
+    entrance.camera.plug();
+    let line = entrance.machine.line("no buzzer");
+    assert!(line.contains("dtoverlay=pwm,pin=18,func=2"), "the remedy is not told: {line}");
+    entrance.machine.line("watching");
+    entrance.shows_code(code::NO_BUZZER);
+    entrance.shows("bare");
+    entrance.machine.line("reminder: please put on a mask");
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_model_that_does_not_load_is_shown_until_the_watchdog_bites() {
+    // The networks' bytes lie in the binary as they are.
+    let mut binary = fs::read(Parts::default().firmware).unwrap();
+    let model = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/mouth.tflite")).unwrap();
+    let position =
+        binary.windows(64).position(|bytes| bytes == &model[..64]).expect("the model is in the binary");
+    // The offset of the root table.
+    binary[position..][..4].fill(0xff);
+    let folder = TempDir::new().unwrap();
+    let broken = folder.path().join("broken");
+    fs::write(&broken, binary).unwrap();
+    let mut entrance = Entrance::build(MJPEG_CAMERA, &Parts { firmware: &broken, ..Parts::default() });
+    entrance.machine.line("the mouth model is not a TensorFlow Lite file");
+    entrance.shows_code(code::NO_MODEL);
+    entrance.machine.event("WATCHDOG");
+}
+
+/// A FAT file system with `maskbell.toml`, or without one.
+fn boot_partition(folder: &Path, config: Option<&[u8]>) -> PathBuf {
+    let image = folder.join("boot.vfat");
+    let run = |command: &mut Command| {
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    fs::File::create(&image).unwrap().set_len(4 << 20).unwrap();
+    run(Command::new("mkfs.vfat").arg(&image));
+    if let Some(config) = config {
+        let file = folder.join("maskbell.toml");
+        fs::write(&file, config).unwrap();
+        run(Command::new("mcopy").arg("-i").arg(&image).arg(&file).arg("::maskbell.toml"));
+    }
+    image
+}
+
+/// A machine with this `maskbell.toml`; runs `test` with it.
+fn with_config(config: Option<&[u8]>, test: impl FnOnce(&mut Entrance)) {
+    let folder = TempDir::new().unwrap();
+    let image = boot_partition(folder.path(), config);
+    let parts = Parts { disks: &[&image], arguments: "MASKBELL_BOOT=/dev/vda", ..Parts::default() };
+    test(&mut Entrance::build(MJPEG_CAMERA, &parts));
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn the_settings_on_the_card_are_used() {
+    let config = b"[melodies]\r\nmask = \"x:d=8,o=6,b=240:a\"\r\n[buzzer]\r\npitch = 12\r\n";
+    with_config(Some(config), |entrance| {
+        entrance.machine.line("maskbell.toml: no mistakes");
+        entrance.melodies.mask = "x:d=8,o=6,b=240:a".parse().unwrap();
+        entrance.melodies = entrance.melodies.transposed(12);
+        entrance.camera.plug();
+        entrance.hears_melody(|melodies| &melodies.ready);
+        entrance.shows("bare");
+        entrance.hears_melody(|melodies| &melodies.mask);
+        let mounts = "/boot is mounted for no longer than it takes to read";
+        assert!(!entrance.machine.console().contains("cannot be unmounted"), "{mounts}");
+    });
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_wrong_setting_costs_its_line_and_is_shown() {
+    let config = b"[sensitivity]\nmouth = 7\nnoise = 0.5\n[buzzer\npin = 13\n[led]\npin = 17\n\xff\n";
+    with_config(Some(config), |entrance| {
+        for line in [
+            "line 2: sensitivity.mouth = 7 is not allowed: it must be a number from 0 to 1",
+            "line 3: there is no key `sensitivity.noise`: did you mean `sensitivity.nose`?",
+            "line 4: ",
+            "line 8: this is not UTF-8 text",
+        ] {
+            entrance.machine.line(line);
+        }
+        entrance.camera.plug();
+        entrance.hears_melody(|melodies| &melodies.ready);
+        entrance.shows_code(code::BAD_CONFIG);
+    });
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn whatever_is_on_the_card_it_starts() {
+    let nested = [b"a = ".to_vec(), b"[".repeat(60_000)].concat();
+    let hostile: Vec<u8> = (0..5000).flat_map(|number| format!("[x{number}]\n").into_bytes()).collect();
+    for (config, says) in [
+        (None, "no maskbell.toml: defaults are used"),
+        (Some(&b""[..]), "maskbell.toml: no mistakes"),
+        (Some(&[b'#'; 100_000]), "it is longer than 65536 bytes"),
+        (Some(&nested), "line 1: "),
+        (Some(&hostile), "more mistakes"),
+    ] {
+        with_config(config, |entrance| {
+            entrance.machine.line(says);
+            entrance.machine.line("no camera");
+        });
+    }
+    // No file system at all, and no disk.
+    let folder = TempDir::new().unwrap();
+    let image = folder.path().join("noise");
+    fs::write(&image, vec![0x5a; 1 << 20]).unwrap();
+    let arguments = "MASKBELL_BOOT=/dev/vda";
+    for (disks, says) in
+        [(&[&*image][..], "it must be a FAT file system"), (&[], "/dev/vda has not appeared")]
+    {
+        let mut machine = Machine::boot(&Parts { disks, arguments, ..Parts::default() });
+        machine.line(says);
+        machine.line("no camera");
+    }
+}
+
+/// Boots, hangs what the script lets hang at a sign, and waits until the machine has been started anew and watches.
+fn hang(script: &str) {
+    let beside = format!("$b mkdir /g; $b mount -t cgroup2 none /g; $b mkdir /g/a\n{script}\n");
+    let mut entrance =
+        Entrance::build(MJPEG_CAMERA, &Parts { restarts: true, beside: &beside, ..Parts::default() });
+    entrance.camera.plug();
+    entrance.machine.line("watching");
+    entrance.hears_melody(|melodies| &melodies.ready);
+    entrance.machine.give_sign();
+    entrance.machine.event("WATCHDOG");
+    entrance.machine.take_sign_back();
+    entrance.machine.line("watchdog: 15 s");
+    entrance.machine.line("watching");
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_loop_that_hangs_ends_in_a_restart() {
+    // The main thread alone, as a driver or a network would: the thread that plays goes on.
+    hang(
+        "$b mkdir /g/a/t; echo threaded > /g/a/t/cgroup.type
+          echo 1 > /g/a/cgroup.procs; sign; echo 1 > /g/a/t/cgroup.threads; echo 1 > /g/a/t/cgroup.freeze",
+    );
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_player_that_hangs_ends_in_a_restart() {
+    hang(
+        "$b mkdir /g/a/t; echo threaded > /g/a/t/cgroup.type
+          for t in $($b ls /proc/1/task); do [ $t = 1 ] || p=$t; done
+          echo 1 > /g/a/cgroup.procs; sign; echo $p > /g/a/t/cgroup.threads; echo 1 > /g/a/t/cgroup.freeze",
+    );
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn signals_end_it_in_order() {
+    for (signal, reason) in [("PWR", "guest-shutdown"), ("TERM", "guest-reset")] {
+        let beside = format!("sign; $b kill -{signal} 1");
+        let mut entrance = Entrance::build(MJPEG_CAMERA, &Parts { beside: &beside, ..Parts::default() });
+        entrance.camera.plug();
+        entrance.hears_melody(|melodies| &melodies.ready);
+        entrance.machine.give_sign();
+        assert_eq!(entrance.machine.event("SHUTDOWN")["data"]["reason"], reason);
+        entrance.machine.end();
+    }
+}
