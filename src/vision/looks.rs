@@ -181,7 +181,7 @@ mod tests {
             (360, 640, 11),
             (1600, 400, 13),
             (300, 660, 13),
-            (1, 1, 5),
+            (1, 1, 7),
         ] {
             with_frame(width, height, |frame| {
                 let mut gathered = Gathered::new();
