@@ -164,6 +164,8 @@ impl Attendant {
     ///
     /// The watchdog goes hungry if the thread that plays has not moved since the turn before, too.
     pub fn attend(&mut self, turn: Turn) {
+        #[cfg(feature = "fault-injection")]
+        crate::fault_injection::turn("loop");
         match turn {
             Turn::Seen { frame, faces, reminder, took } => {
                 if self.is_news(State::Watching) {

@@ -32,6 +32,8 @@ pub mod camera;
 pub mod config;
 #[cfg(feature = "desk")]
 pub mod desk;
+#[cfg(feature = "fault-injection")]
+pub mod fault_injection;
 pub mod frame;
 pub mod geometry;
 pub mod memory;

@@ -266,6 +266,8 @@ pub(super) fn play<P: Pwm, L: OutputPin>(
     let mut last = Scene { pitch: None, lit: false, until: None };
     let epoch = Instant::now();
     loop {
+        #[cfg(feature = "fault-injection")]
+        crate::fault_injection::turn("signals");
         let stop = notes.stop.load(Ordering::Relaxed);
         let scene = if stop {
             Scene { pitch: None, lit: false, until: None }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ pub(crate) struct Camera {
     socket: PathBuf,
     model: Model,
     pictures: Arc<Mutex<Pictures>>,
+    /// Leaves requests of the video class without an answer.
+    mute: Arc<AtomicBool>,
     cable: Option<Cable>,
 }
 
@@ -38,15 +41,16 @@ type Pictures = Vec<Arc<[u8]>>;
 impl Camera {
     /// A camera for the machine whose `usb-redir` device listens on `socket`: not plugged in, and silent.
     pub(crate) fn new(socket: &Path, model: Model) -> Self {
-        Self { socket: socket.to_owned(), model, pictures: Arc::default(), cable: None }
+        Self { socket: socket.to_owned(), model, pictures: Arc::default(), mute: Arc::default(), cable: None }
     }
 
     /// Plugs the camera in.
     pub(crate) fn plug(&mut self) {
         assert!(self.cable.is_none(), "{} is already plugged in", self.model.name);
         let stream = UnixStream::connect(&self.socket).expect("QEMU listens on the camera's socket");
-        let (ours, model, pictures) = (stream.try_clone().unwrap(), self.model, Arc::clone(&self.pictures));
-        let thread = thread::spawn(move || Device::new(model, pictures).serve(ours));
+        let ours = stream.try_clone().unwrap();
+        let device = Device::new(self.model, Arc::clone(&self.pictures), Arc::clone(&self.mute));
+        let thread = thread::spawn(move || device.serve(ours));
         self.cable = Some(Cable { stream, thread });
     }
 
@@ -72,6 +76,12 @@ impl Camera {
         *self.pictures() = vec![bytes.into(); self.model.formats.len()];
     }
 
+    /// Lets the camera answer requests of the video class, or leave them without an answer: the driver in the machine
+    /// waits for each until it gives up, seconds later.
+    pub(crate) fn answer(&self, whether: bool) {
+        self.mute.store(!whether, Ordering::Relaxed);
+    }
+
     /// Makes the camera send nothing, as one does that hangs.
     pub(crate) fn fall_silent(&self) {
         self.pictures().clear();
@@ -95,6 +105,7 @@ impl Drop for Camera {
 struct Device {
     control: Control,
     pictures: Arc<Mutex<Pictures>>,
+    mute: Arc<AtomicBool>,
     /// What the host has asked of the streaming endpoint: id, endpoint, most bytes.
     wanted: VecDeque<(u64, u8, usize)>,
     /// The picture that is being sent and how much of it was.
@@ -105,10 +116,11 @@ struct Device {
 }
 
 impl Device {
-    fn new(model: Model, pictures: Arc<Mutex<Pictures>>) -> Self {
+    fn new(model: Model, pictures: Arc<Mutex<Pictures>>, mute: Arc<AtomicBool>) -> Self {
         Self {
             control: Control::new(model),
             pictures,
+            mute,
             wanted: VecDeque::new(),
             picture: None,
             next_picture: Instant::now(),
@@ -137,6 +149,9 @@ impl Device {
             Request::GetConfiguration => connection.configuration(id, 1),
             Request::SetAltSetting { interface, setting } => connection.alt_setting(id, interface, setting),
             Request::GetAltSetting { interface } => connection.alt_setting(id, interface, 0),
+            Request::Control { setup, .. } if setup.is_of_class() && self.mute.load(Ordering::Relaxed) => {
+                Ok(())
+            }
             Request::Control { endpoint, setup, data } => {
                 let answer = self.control.answer(setup, &data);
                 connection.control(id, endpoint, setup, answer.as_deref())

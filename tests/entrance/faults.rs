@@ -6,6 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::firmware;
 use crate::machine::{Machine, Parts};
 use crate::{Camera, Entrance, MJPEG_CAMERA, SMALL_CAMERA, YUYV_CAMERA, scene};
 
@@ -210,6 +211,77 @@ fn a_player_that_hangs_ends_in_a_restart() {
           for t in $($b ls /proc/1/task); do [ $t = 1 ] || p=$t; done
           echo 1 > /g/a/cgroup.procs; sign; echo $p > /g/a/t/cgroup.threads; echo 1 > /g/a/t/cgroup.freeze",
     );
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_driver_that_takes_its_time_is_a_fault_and_no_hang() {
+    let mut entrance = Entrance::open(MJPEG_CAMERA);
+    entrance.camera.answer(false);
+    entrance.camera.fall_silent();
+    entrance.machine.line("cannot be started");
+    entrance.shows_code(code::NO_FRAMES);
+    entrance.machine.line("cannot be started");
+    entrance.camera.answer(true);
+    entrance.shows("empty");
+    entrance.machine.line("watching");
+    assert!(!entrance.machine.had_event("WATCHDOG"), "a fault that is diagnosed is no reason to start anew");
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_panic_in_any_thread_is_told_and_ends_in_a_restart() {
+    for thread in ["loop", "signals"] {
+        let parts = Parts {
+            firmware: firmware::faulty(),
+            restarts: true,
+            arguments: &format!("MASKBELL_PANIC={thread}"),
+            ..Parts::default()
+        };
+        let mut entrance = Entrance::build(MJPEG_CAMERA, &parts);
+        entrance.camera.plug();
+        entrance.machine.line("watching");
+        entrance.machine.line("as MASKBELL_PANIC asks for");
+        entrance.machine.line("watchdog: 15 s");
+        entrance.machine.line("watching");
+        assert!(!entrance.machine.had_event("WATCHDOG"), "it is not the watchdog that has to help");
+    }
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn the_card_cannot_be_told_to_panic() {
+    let has = |path: &Path| {
+        let binary = fs::read(path).unwrap();
+        binary.windows(14).any(|bytes| bytes == b"MASKBELL_PANIC")
+    };
+    assert_eq!((has(firmware::path()), has(firmware::faulty())), (false, true));
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn memory_does_not_grow() {
+    /// Frames after which the memory is looked at for the first time, and for the last.
+    const FIRST: u32 = 100;
+    const LAST: u32 = 400;
+    let beside = "while $b sleep 2; do $b grep -s RssAnon /proc/1/status; done";
+    let mut entrance = Entrance::build(SMALL_CAMERA, &Parts { beside, ..Parts::default() });
+    entrance.camera.plug();
+    entrance.machine.line("watching");
+    entrance.shows("bare");
+    let (mut frames, mut first) = (0, None);
+    while frames < LAST {
+        // "[DEBUG] 39 frames, 255ms each, 0 heap calls"
+        let report = entrance.machine.line("heap calls");
+        let count = report.split_whitespace().nth(1).and_then(|count| count.parse::<u32>().ok());
+        frames += count.unwrap_or_else(|| panic!("how many frames? {report}"));
+        if frames >= FIRST {
+            let now = entrance.machine.line("RssAnon");
+            let first = first.get_or_insert(now.clone());
+            assert_eq!(*first, now, "after {frames} frames");
+        }
+    }
+    println!("{} after {FIRST} and after {frames} frames", first.unwrap_or_default());
 }
 
 #[test]

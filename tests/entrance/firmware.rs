@@ -8,22 +8,33 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-const TARGET: &str = "aarch64-unknown-linux-gnu";
+const TARGET: &str = "aarch64-unknown-linux-musl";
 
 /// The firmware: what `MASKBELL_FIRMWARE` names, or else what Cargo builds of this checkout.
 pub(crate) fn path() -> &'static Path {
     static FIRMWARE: OnceLock<PathBuf> = OnceLock::new();
     FIRMWARE.get_or_init(|| match env::var_os("MASKBELL_FIRMWARE") {
         Some(path) => PathBuf::from(path),
-        None => build(),
+        None => build("maskbell", &[]),
     })
 }
 
-fn build() -> PathBuf {
+/// The firmware with the feature `fault-injection`: what `MASKBELL_FAULTY_FIRMWARE` names, or else what Cargo builds.
+pub(crate) fn faulty() -> &'static Path {
+    static FIRMWARE: OnceLock<PathBuf> = OnceLock::new();
+    FIRMWARE.get_or_init(|| match env::var_os("MASKBELL_FAULTY_FIRMWARE") {
+        Some(path) => PathBuf::from(path),
+        None => build("maskbell-faulty", &["--features", "fault-injection"]),
+    })
+}
+
+/// Builds the firmware and copies it to `name`: another build puts its binary in the same place.
+fn build(name: &str, options: &[&str]) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--bin", "maskbell", "--profile", "firmware", "--no-default-features"])
+        .args(["zigbuild", "--bin", "maskbell", "--profile", "firmware", "--no-default-features"])
         .args(["--target", TARGET, "--message-format", "json-render-diagnostics"])
+        .args(options)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
         .output()
@@ -35,7 +46,9 @@ fn build() -> PathBuf {
         let message: Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message["executable"].as_str()?))
     });
-    executable.expect("cargo names the binary it built")
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::copy(executable.expect("cargo names the binary it built"), &copy).expect("space for the binary");
+    copy
 }
 
 /// Whether the kernel runs the file as it is, without a loader and shared libraries: 64-bit ELF for aarch64 in which

@@ -20,6 +20,8 @@ pub(crate) fn build(home: &Path, firmware: &Path, beside: &str) -> Vec<u8> {
     }
     // The kernel opens it for process 1 before anything is mounted.
     archive.entry("dev/console", CHARACTER_DEVICE, &[], (5, 1));
+    // The shell opens it for what runs in the background.
+    archive.entry("dev/null", CHARACTER_DEVICE, &[], (1, 3));
     // rppal asks for the owner of an exported PWM channel, and waits a second where root has no name.
     archive.entry("etc/passwd", FILE, b"root:x:0:0:root:/:/bin/false\n", (0, 0));
     archive.entry("init", PROGRAM, include_bytes!("init"), (0, 0));

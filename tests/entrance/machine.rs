@@ -34,10 +34,13 @@ const MEMORY_END: u64 = 0xff00_0000;
 /// What the guest's kernel may use of it.
 const KERNEL_MEMORY: &str = "320M";
 
-/// Quiet and quick to boot; a panic restarts the machine at once; GPIO registers can be mapped, as /dev/gpiomem, which only the
-/// Pi's own kernel has, maps them.  What the kernel does not know it hands to its first process as environment.
-const KERNEL_ARGUMENTS: &str = "console=ttyAMA0 quiet loglevel=3 panic=-1 iomem=relaxed cryptomgr.notests \
-                                security=none init_on_alloc=0 MASKBELL_LOG=debug";
+/// GPIO registers can be mapped, as /dev/gpiomem, which only the Pi's own kernel has, maps them.  What the kernel does
+/// not know it hands to its first process as environment.
+const KERNEL_ARGUMENTS: &str = "iomem=relaxed MASKBELL_LOG=debug";
+
+/// Quiet and quick to boot; a panic restarts the machine at once.  A card has a command line of its own.
+const QUICK_ARGUMENTS: &str =
+    "console=ttyAMA0 quiet loglevel=3 panic=-1 cryptomgr.notests security=none init_on_alloc=0";
 
 /// The machine's clock counts instructions, one in 2¹ ns, while it works, and follows real time while it waits: a busy
 /// computer makes the test slow, but not the machine.
@@ -46,8 +49,11 @@ const CLOCK: &str = "shift=1,sleep=on";
 /// What a machine is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts<'a> {
-    /// The binary that becomes process 1.
+    /// The binary that becomes process 1, unless there is a card.
     pub(crate) firmware: &'a Path,
+    /// The image of an SD card to boot from, with the kernel that `card/kernel.sh` built and the card's command line in
+    /// `arguments`.
+    pub(crate) card: Option<&'a Path>,
     /// Whether the device tree has a PWM.
     pub(crate) pwm: bool,
     /// Whether it has a watchdog.
@@ -67,6 +73,7 @@ impl Default for Parts<'_> {
     fn default() -> Self {
         Self {
             firmware: firmware::path(),
+            card: None,
             pwm: true,
             watchdog: true,
             restarts: false,
@@ -93,19 +100,8 @@ impl Machine {
     ///
     /// The environment's `MASKBELL_ENTRANCE` names the folder that `setup.sh` filled.
     pub(crate) fn boot(parts: &Parts) -> Self {
-        let home = PathBuf::from(env::var_os("MASKBELL_ENTRANCE").expect(
-            "MASKBELL_ENTRANCE names the folder with kernel and modules: fill one with tests/entrance/setup.sh",
-        ));
-        // Memory that is a file is best a file in memory.
-        let memory = Path::new("/dev/shm");
-        let folder = match memory.is_dir() {
-            true => TempDir::with_prefix_in("entrance-", memory),
-            false => TempDir::with_prefix("entrance-"),
-        };
-        let folder = folder.expect("a temporary folder");
+        let (home, folder) = (home(), folder());
         let file = |name: &str| folder.path().join(name);
-        fs::write(file("initramfs"), initramfs::build(&home, parts.firmware, parts.beside))
-            .expect("space for the initramfs");
         let size = MEMORY_END - MEMORY_START;
         File::create_new(file("memory"))
             .and_then(|memory| memory.set_len(size))
@@ -121,8 +117,8 @@ impl Machine {
             .arg("-chardev")
             .arg(format!("socket,id=camera,path={},server=on,wait=off", file("camera").display()))
             .args(["-device", "qemu-xhci", "-device", "usb-redir,chardev=camera"])
-            .args(["-serial", "stdio", "-qmp"])
-            .arg(format!("unix:{},server=on,wait=off", file("monitor").display()));
+            .args(["-serial", "stdio", "-dtb"])
+            .arg(file("device-tree"));
         if parts.watchdog {
             qemu.args(["-device", "i6300esb", "-action", "watchdog=reset"]);
         }
@@ -134,15 +130,31 @@ impl Machine {
                 .arg(format!("if=none,id=disk{number},format=raw,file={}", disk.display()))
                 .args(["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
         }
-        qemu.arg("-kernel")
-            .arg(home.join("vmlinuz"))
-            .arg("-initrd")
-            .arg(file("initramfs"))
-            .arg("-dtb")
-            .arg(file("device-tree"))
-            .arg("-append")
-            .arg(format!("{KERNEL_ARGUMENTS} mem={KERNEL_MEMORY} {}", parts.arguments));
+        let mut arguments = format!("{KERNEL_ARGUMENTS} mem={KERNEL_MEMORY}");
+        if let Some(card) = parts.card {
+            qemu.args(["-device", "sdhci-pci", "-device", "sd-card,drive=card", "-drive"])
+                .arg(format!("if=none,id=card,format=raw,file={}", card.display()))
+                .arg("-kernel")
+                .arg(home.join("card/Image"));
+        } else {
+            fs::write(file("initramfs"), initramfs::build(&home, parts.firmware, parts.beside))
+                .expect("space for the initramfs");
+            arguments = format!("{QUICK_ARGUMENTS} {arguments}");
+            qemu.arg("-kernel").arg(home.join("vmlinuz")).arg("-initrd").arg(file("initramfs"));
+        }
+        qemu.arg("-append").arg(format!("{arguments} {}", parts.arguments));
+        let mut machine = Self::switch_on(qemu, folder);
+        machine
+            .until("QEMU to listen for the camera", |machine| machine.camera_socket().exists().then_some(()));
+        machine
+    }
+
+    /// Runs `qemu`, whose standard output is the machine's serial console and whose files are in `folder`.
+    pub(crate) fn switch_on(mut qemu: Command, folder: TempDir) -> Self {
+        let socket = folder.path().join("monitor");
         let mut qemu = qemu
+            .arg("-qmp")
+            .arg(format!("unix:{},server=on,wait=off", socket.display()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -157,11 +169,11 @@ impl Machine {
             }
         });
         let end = Instant::now() + PATIENCE;
-        while !(file("camera").exists() && file("monitor").exists()) {
+        while !socket.exists() {
             assert!(Instant::now() < end, "QEMU does not start: {:?}", qemu.try_wait());
             thread::sleep(LOOK);
         }
-        let monitor = Monitor::connect(&file("monitor"));
+        let monitor = Monitor::connect(&socket);
         Self { qemu, monitor, folder, console, read: 0 }
     }
 
@@ -194,6 +206,11 @@ impl Machine {
     /// All of the console so far.
     pub(crate) fn console(&self) -> String {
         self.console.lock().unwrap().join("\n")
+    }
+
+    /// Whether such an event has come since the last one that was waited for.
+    pub(crate) fn had_event(&mut self, name: &str) -> bool {
+        self.monitor.event(name).is_some()
     }
 
     /// Waits for an event of QEMU's, such as `WATCHDOG`, after the last one that was waited for.
@@ -244,6 +261,23 @@ impl Drop for Machine {
             eprintln!("--- the machine's console\n{}\n---", self.console());
         }
     }
+}
+
+/// The folder that `setup.sh` filled.
+pub(crate) fn home() -> PathBuf {
+    PathBuf::from(env::var_os("MASKBELL_ENTRANCE").expect(
+        "MASKBELL_ENTRANCE names the folder with kernel and modules: fill one with tests/entrance/setup.sh",
+    ))
+}
+
+/// A folder for a machine's files; in memory if it can be, since memory that is a file is best a file in memory.
+pub(crate) fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let folder = match memory.is_dir() {
+        true => TempDir::with_prefix_in("entrance-", memory),
+        false => TempDir::with_prefix("entrance-"),
+    };
+    folder.expect("a temporary folder")
 }
 
 /// QEMU with what the device tree depends on.

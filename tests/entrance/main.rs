@@ -5,6 +5,7 @@
 //! `README.md` beside this file says how to run it, what of it is real, and where things are.
 
 mod camera;
+mod card;
 mod eye;
 mod faults;
 mod firmware;

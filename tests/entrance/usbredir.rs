@@ -55,6 +55,13 @@ pub(crate) struct Setup {
     pub(crate) length: u16,
 }
 
+impl Setup {
+    /// Whether it is a request of the device's class, rather than one that every device knows.
+    pub(crate) fn is_of_class(&self) -> bool {
+        self.request_type >> 5 & 3 == 1
+    }
+}
+
 /// What the host wants.
 #[derive(Debug)]
 pub(crate) enum Request {

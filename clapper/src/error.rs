@@ -1,0 +1,59 @@
+use alloc::string::String;
+
+/// Why a file cannot be run.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are no TensorFlow Lite file, or it is cut off or overwritten.
+    #[error("not a whole TensorFlow Lite file ({0} is missing or damaged): convert or copy it anew")]
+    Damaged(&'static str),
+    /// The file asks for an operation that this executor does not have.
+    #[error("operation {operator} is {name}, which this executor lacks: build the network without it")]
+    Operation {
+        /// Position of the operation in the file.
+        operator: usize,
+        /// As the schema calls it, or its number.
+        name: String,
+    },
+    /// The operation is known, but not in this version.
+    #[error(
+        "operation {operator} is {name} version {version}, but versions up to {known} are known: \
+         convert the network for full-integer int8 with a converter that writes that version"
+    )]
+    Version {
+        /// Position of the operation in the file.
+        operator: usize,
+        /// As the schema calls it.
+        name: &'static str,
+        /// As the file has it.
+        version: i32,
+        /// The highest that is known.
+        known: i32,
+    },
+    /// An operation has a tensor or an option that it cannot have.
+    #[error("operation {operator}, {name}: {problem}")]
+    Unsupported {
+        /// Position of the operation in the file.
+        operator: usize,
+        /// As the schema calls it.
+        name: &'static str,
+        /// What it is and what it would have to be.
+        problem: String,
+    },
+    /// A tensor is of a kind that this executor does not have.
+    #[error("tensor {tensor} ({name}) {problem}")]
+    Tensor {
+        /// Position of the tensor in the file.
+        tensor: usize,
+        /// Its name in the file.
+        name: String,
+        /// What it is and what it would have to be.
+        problem: String,
+    },
+    /// The tensors together would not fit the address space or the limit.
+    #[error("the network needs more than {limit} bytes for its tensors: make it smaller")]
+    TooLarge {
+        /// Most bytes of the arena.
+        limit: usize,
+    },
+}

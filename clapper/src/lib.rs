@@ -1,0 +1,57 @@
+//! A small executor for full-integer TensorFlow Lite networks.
+//!
+//! It runs `.tflite` files whose tensors are int8, on one thread and in fixed memory: all of it is taken when a network is
+//! loaded, and a run allocates nothing.  There is no C or C++ in it, nothing to install, and no standard library is
+//! needed (`alloc` is).
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let file = std::fs::read("truth/cases/convolution_3x3.tflite")?;
+//! let mut network = clapper::Network::load(&file)?;
+//! network.input_mut(0).fill(-128);
+//! network.run();
+//! let real = network.outputs()[0].quantization.unwrap().real(network.output(0)[0]);
+//! # assert!(real.is_finite());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! From a file to an answer:
+//!
+//! | part | does |
+//! |---|---|
+//! | `flatbuffer`, `model` | read the file, every offset checked; a damaged one is an [`Error`] |
+//! | `operations` | check each operation and pack its weights; what is not known is refused by name |
+//! | `plan` | place the tensors in one arena, so that those alive at the same time never overlap |
+//! | `kernels` | the inner loops: portable Rust, and the same integers by AVX2, AVX-512, NEON |
+//! | [`Network`] | runs them one after the other |
+//!
+//! Results are those of TensorFlow Lite's reference kernels, bit for bit where the
+//! [quantisation specification](https://ai.google.dev/edge/litert/models/quantization_spec) leaves no choice, and within
+//! one step in `LOGISTIC`, `SOFTMAX`, `HARD_SWISH`, `LEAKY_RELU` and `MEAN`.
+//!
+//! # Features
+//!
+//! `std` (default): find the processor's vector instructions at run time.  Without it only those are used that the
+//! compiler was told to assume (`-C target-cpu`).
+#![no_std]
+#![deny(missing_docs)]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod error;
+mod flatbuffer;
+mod kernels;
+mod model;
+mod network;
+mod operations;
+mod plan;
+mod quantize;
+
+pub use error::Error;
+pub use kernels::Kernels;
+pub use model::{Element, Shape};
+pub use network::{Network, TensorInfo};
+pub use quantize::Quantization;

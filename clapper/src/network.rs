@@ -1,0 +1,293 @@
+#![forbid(unsafe_code)]
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::error::Error;
+use crate::kernels::Kernels;
+use crate::model::{Element, Model, Shape};
+use crate::operations::{self, Operation};
+use crate::plan::{self, ALIGNMENT, Request, SLACK};
+use crate::quantize::Quantization;
+
+/// An input or output of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorInfo {
+    /// As the file has it.
+    pub name: String,
+    /// Dimensions, filled up with ones in front: batch, rows, columns, channels.
+    pub shape: Shape,
+    /// Type of its elements.
+    pub element: Element,
+    /// What an int8 tensor's values stand for; `None` for other types.
+    pub quantization: Option<Quantization>,
+    /// Where it lies in the arena.
+    place: Range<usize>,
+}
+
+#[derive(Debug)]
+struct Step {
+    name: &'static str,
+    operation: Operation,
+    inputs: Vec<Range<usize>>,
+    output: Range<usize>,
+}
+
+/// A network that is loaded, checked and ready to run.
+///
+/// All memory is taken by [`Network::load`]; nothing else allocates.
+#[derive(Debug)]
+pub struct Network {
+    kernels: Kernels,
+    steps: Vec<Step>,
+    inputs: Vec<TensorInfo>,
+    outputs: Vec<TensorInfo>,
+    /// All tensors, and before the first as many bytes as make it begin on a cache line.
+    arena: Vec<i8>,
+    start: usize,
+    scratch: Vec<i8>,
+}
+
+/// Whom a tensor shares its place with, and when.
+struct Lives {
+    /// The first tensor of those that share a place.
+    roots: Vec<usize>,
+    /// By first tensor.
+    requests: Vec<Request>,
+}
+
+impl Network {
+    /// Loads the bytes of a `.tflite` file for the best [`Kernels`] of this processor.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] if the file is damaged, or uses what this executor lacks.
+    pub fn load(bytes: &[u8]) -> Result<Self, Error> {
+        Self::load_for(bytes, Kernels::best())
+    }
+
+    /// As [`Network::load`], for certain kernels, or the portable ones if this processor lacks those.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::load`].
+    pub fn load_for(bytes: &[u8], kernels: Kernels) -> Result<Self, Error> {
+        let kernels = if kernels.available() { kernels } else { Kernels::Portable };
+        let model = Model::read(bytes)?;
+        let mut operations = Vec::new();
+        for at in 0..model.operators.len() {
+            operations.push(operations::load(&model, at, kernels)?);
+        }
+        let lives = lives(&model, &operations)?;
+        let (starts, size) = plan::place(&lives.requests);
+        if size > crate::model::MOST_BYTES {
+            return Err(Error::TooLarge { limit: crate::model::MOST_BYTES });
+        }
+
+        let mut arena = vec![0; size + ALIGNMENT];
+        let start = arena.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        let place = |tensor: usize| {
+            let start = starts[lives.roots[tensor]];
+            start..start + model.tensors[tensor].bytes()
+        };
+        for (at, tensor) in model.tensors.iter().enumerate().filter(|(_, tensor)| tensor.is_constant()) {
+            if lives.requests[at].bytes > 0 {
+                for (to, &from) in arena[start..][place(at)].iter_mut().zip(tensor.data) {
+                    *to = from as i8;
+                }
+            }
+        }
+        let info = |&tensor: &usize| {
+            let read = &model.tensors[tensor];
+            TensorInfo {
+                name: read.name.into(),
+                shape: read.shape,
+                element: read.element,
+                quantization: if read.element == Element::Int8 { read.quantization() } else { None },
+                place: place(tensor),
+            }
+        };
+        let scratch = vec![0; operations.iter().map(Operation::scratch_bytes).max().unwrap_or(0)];
+        let steps =
+            operations.into_iter().enumerate().zip(&model.operators).map(|((at, operation), operator)| {
+                Ok(Step {
+                    name: operations::name(at, operator)?,
+                    inputs: operator.inputs.iter().flatten().map(|&tensor| place(tensor)).collect(),
+                    output: place(operator.outputs[0]),
+                    operation,
+                })
+            });
+        Ok(Self {
+            kernels,
+            steps: steps.collect::<Result<_, Error>>()?,
+            inputs: model.inputs.iter().map(info).collect(),
+            outputs: model.outputs.iter().map(info).collect(),
+            arena,
+            start,
+            scratch,
+        })
+    }
+
+    /// The kernels that were chosen.
+    pub fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
+    /// The inputs, in the file's order.
+    pub fn inputs(&self) -> &[TensorInfo] {
+        &self.inputs
+    }
+
+    /// The outputs, in the file's order.
+    pub fn outputs(&self) -> &[TensorInfo] {
+        &self.outputs
+    }
+
+    /// Bytes that all tensors together take.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena.len() + self.scratch.len()
+    }
+
+    /// Bytes that the packed weights take.
+    pub fn weight_bytes(&self) -> usize {
+        self.steps.iter().map(|step| step.operation.weight_bytes()).sum()
+    }
+
+    /// The stored values of an input, to be filled before each run: its place serves other tensors later in a run.
+    /// float32 and int32 elements are four bytes each, little-endian.
+    ///
+    /// # Panics
+    ///
+    /// If the network has no such input.
+    pub fn input_mut(&mut self, index: usize) -> &mut [i8] {
+        &mut self.arena[self.start..][self.inputs[index].place.clone()]
+    }
+
+    /// The stored values of an output of the last run, elements as in [`Network::input_mut`].
+    ///
+    /// # Panics
+    ///
+    /// If the network has no such output.
+    pub fn output(&self, index: usize) -> &[i8] {
+        &self.arena[self.start..][self.outputs[index].place.clone()]
+    }
+
+    /// Runs the network on what its inputs hold.
+    pub fn run(&mut self) {
+        self.run_observed(|_, _| ());
+    }
+
+    /// As [`Network::run`], calling `observe` with number and name of each operation when it is done, such as to measure
+    /// it.
+    pub fn run_observed(&mut self, mut observe: impl FnMut(usize, &'static str)) {
+        let arena = &mut self.arena[self.start..];
+        for (number, step) in self.steps.iter().enumerate() {
+            match &*step.inputs {
+                [input, ..] if *input == step.output => {
+                    step.operation.run_in_place(&mut arena[step.output.clone()]);
+                }
+                inputs => {
+                    let (before, rest) = arena.split_at_mut(step.output.start);
+                    let (output, after) = rest.split_at_mut(step.output.len());
+                    let input = |index: usize| {
+                        let input = &inputs[index];
+                        let end = input.end + SLACK;
+                        // Inputs, and the bytes behind them, never overlap the output: they live at the same time.
+                        if end <= before.len() {
+                            &before[input.start..end]
+                        } else {
+                            &after[input.start - step.output.end..end - step.output.end]
+                        }
+                    };
+                    step.operation.run(input, output, &mut self.scratch);
+                }
+            }
+            observe(number, step.name);
+        }
+    }
+}
+
+/// From when until when each tensor must be whole, and which can share a place.
+///
+/// Time 0 is before the first operation, operation n runs at time n + 1, and the last time is after all.
+fn lives(model: &Model<'_>, operations: &[Operation]) -> Result<Lives, Error> {
+    let end = operations.len() + 1;
+    let mut last = vec![0; model.tensors.len()];
+    for (at, operator) in model.operators.iter().enumerate() {
+        for &tensor in operator.inputs.iter().flatten() {
+            last[tensor] = at + 1;
+        }
+    }
+    for &tensor in &model.outputs {
+        last[tensor] = end;
+    }
+    let mut roots: Vec<usize> = (0..model.tensors.len()).collect();
+    // By first tensor: since when there is a value, and until when it is needed.
+    let mut first: Vec<Option<usize>> =
+        model.tensors.iter().map(|tensor| tensor.is_constant().then_some(0)).collect();
+    let mut used: Vec<bool> = model.tensors.iter().map(|_| false).collect();
+    for &tensor in &model.inputs {
+        if first[tensor].is_some() {
+            return Err(Error::Damaged("an input that is not given twice, nor a constant,"));
+        }
+        first[tensor] = Some(0);
+        used[tensor] = true;
+    }
+    for (at, (operator, operation)) in model.operators.iter().zip(operations).enumerate() {
+        let wrong =
+            |problem: &str| Error::Unsupported { operator: at, name: "its tensors", problem: problem.into() };
+        for &tensor in operator.inputs.iter().flatten() {
+            if first[roots[tensor]].is_none() {
+                return Err(wrong("one is read before it is computed"));
+            }
+        }
+        let output = operator.outputs[0];
+        if first[output].is_some() || roots[output] != output {
+            return Err(wrong("one is computed twice"));
+        }
+        let weights = matches!(operation, Operation::Convolution(_) | Operation::Depthwise(_));
+        for (index, &tensor) in operator.inputs.iter().flatten().enumerate() {
+            // Weights are packed apart from the arena, as other constants are read when loading.
+            used[roots[tensor]] |= !weights || index == 0;
+        }
+        let source = operator.inputs.first().copied().flatten().map(|tensor| roots[tensor]);
+        let shared = source.filter(|&source| match operation {
+            Operation::Copy => true,
+            Operation::Lookup(_) => last[source] == at + 1,
+            _ => false,
+        });
+        match shared.filter(|&source| !model.tensors[source].is_constant()) {
+            Some(source) => {
+                roots[output] = source;
+                last[source] = last[source].max(last[output]);
+            }
+            None => {
+                first[output] = Some(at + 1);
+                used[output] = true;
+            }
+        }
+    }
+    for &tensor in &model.outputs {
+        if first[roots[tensor]].is_none() {
+            return Err(Error::Damaged("the computation of an output"));
+        }
+        used[roots[tensor]] = true;
+    }
+    let requests = model.tensors.iter().enumerate().map(|(at, tensor)| {
+        let constant = tensor.is_constant();
+        match first[at] {
+            Some(first) if used[at] && roots[at] == at => {
+                // Constants keep their place from one run to the next.
+                Request {
+                    bytes: tensor.bytes(),
+                    first,
+                    last: if constant { end } else { last[at].max(first) },
+                }
+            }
+            _ => Request { bytes: 0, first: 0, last: 0 },
+        }
+    });
+    Ok(Lives { requests: requests.collect(), roots })
+}

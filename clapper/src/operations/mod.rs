@@ -1,0 +1,245 @@
+//! The operations of a network: how each is checked and prepared when it is loaded, and how it runs.
+#![forbid(unsafe_code)]
+
+mod convolution;
+mod geometry;
+mod load;
+mod resize;
+mod shape;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::kernels::{Addition, Kernels, Windows, maximum};
+use crate::quantize::{Factor, Quantization};
+use convolution::{Convolution, DepthwiseConvolution};
+use geometry::Geometry;
+pub(crate) use load::{load, name};
+use resize::{Bilinear, Nearest};
+use shape::{Broadcast, Concatenation, Mean, Pad};
+
+/// An operation that is ready to run.
+#[derive(Debug)]
+pub(crate) enum Operation {
+    /// `CONV_2D`, and `FULLY_CONNECTED`, which is one of 1 × 1.
+    Convolution(Convolution),
+    Depthwise(DepthwiseConvolution),
+    /// `ADD`; with a plan for shapes that differ.
+    Add(Addition, Option<Broadcast>),
+    Multiply(Multiplication, Broadcast),
+    MaxPool {
+        geometry: Geometry,
+        kernels: Kernels,
+        min: i8,
+        max: i8,
+    },
+    AveragePool {
+        geometry: Geometry,
+        min: i8,
+        max: i8,
+    },
+    Mean(Mean),
+    Pad(Pad),
+    Concatenation(Concatenation),
+    Nearest(Nearest),
+    Bilinear(Bilinear),
+    /// Any function of one int8 value to another.
+    Lookup(Box<[i8; 256]>),
+    Softmax {
+        channels: usize,
+        exponentials: Box<[f32; 256]>,
+        output: Quantization,
+    },
+    /// Between float32 and int8.
+    Quantize(Quantization),
+    Dequantize(Quantization),
+    /// The same bytes in another shape or place.
+    Copy,
+}
+
+/// `MUL`.
+#[derive(Debug)]
+pub(crate) struct Multiplication {
+    zero_points: [i32; 2],
+    factor: Factor,
+    zero_point: i32,
+    min: i32,
+    max: i32,
+}
+
+impl Operation {
+    /// Bytes of the working memory that it needs while it runs.
+    pub(crate) fn scratch_bytes(&self) -> usize {
+        match self {
+            Self::Convolution(convolution) => convolution.scratch_bytes(),
+            Self::Depthwise(convolution) => convolution.scratch_bytes(),
+            _ => 0,
+        }
+    }
+
+    /// Bytes of packed weights and tables.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        match self {
+            Self::Convolution(convolution) => convolution.weight_bytes(),
+            Self::Depthwise(convolution) => convolution.weight_bytes(),
+            Self::Lookup(_) => 256,
+            Self::Softmax { .. } => 1024,
+            _ => 0,
+        }
+    }
+
+    /// Runs on `inputs`, each of which goes on for SLACK bytes behind its end.
+    pub(crate) fn run<'a>(&self, input: impl Fn(usize) -> &'a [i8], output: &mut [i8], scratch: &mut [i8]) {
+        match self {
+            Self::Convolution(convolution) => convolution.run(input(0), output, scratch),
+            Self::Depthwise(convolution) => convolution.run(input(0), output, scratch),
+            Self::Add(addition, None) => {
+                addition.run(&input(0)[..output.len()], &input(1)[..output.len()], output);
+            }
+            Self::Add(addition, Some(broadcast)) => {
+                broadcast.run(input(0), input(1), output, |one, other| addition.stored(one, other));
+            }
+            Self::Multiply(multiplication, broadcast) => {
+                broadcast.run(input(0), input(1), output, |one, other| multiplication.stored(one, other));
+            }
+            Self::MaxPool { geometry, kernels, min, max } => {
+                max_pool(geometry, *kernels, input(0), output);
+                if (*min, *max) != (i8::MIN, i8::MAX) {
+                    output.iter_mut().for_each(|value| *value = (*value).clamp(*min, *max));
+                }
+            }
+            Self::AveragePool { geometry, min, max } => average_pool(geometry, *min, *max, input(0), output),
+            Self::Mean(mean) => mean.run(input(0), output),
+            Self::Pad(pad) => pad.run(input(0), output),
+            Self::Concatenation(concatenation) => concatenation.run(input, output),
+            Self::Nearest(nearest) => nearest.run(input(0), output),
+            Self::Bilinear(bilinear) => bilinear.run(input(0), output),
+            Self::Lookup(table) => {
+                for (output, &input) in output.iter_mut().zip(input(0)) {
+                    *output = table[usize::from(input as u8)];
+                }
+            }
+            Self::Softmax { channels, exponentials, output: quantization } => {
+                softmax(*channels, exponentials, *quantization, input(0), output);
+            }
+            Self::Quantize(quantization) => {
+                for (output, real) in output.iter_mut().zip(input(0).as_chunks::<4>().0) {
+                    *output = quantization.stored(f32::from_le_bytes(real.map(|byte| byte as u8)));
+                }
+            }
+            Self::Dequantize(quantization) => {
+                for (output, &input) in output.as_chunks_mut::<4>().0.iter_mut().zip(input(0)) {
+                    *output = quantization.real(input).to_le_bytes().map(|byte| byte as i8);
+                }
+            }
+            Self::Copy => output.copy_from_slice(&input(0)[..output.len()]),
+        }
+    }
+
+    /// Runs where input and output are the same place; only [`Operation::Lookup`] can.
+    pub(crate) fn run_in_place(&self, values: &mut [i8]) {
+        if let Self::Lookup(table) = self {
+            values.iter_mut().for_each(|value| *value = table[usize::from(*value as u8)]);
+        }
+    }
+}
+
+impl Multiplication {
+    fn stored(&self, one: i8, other: i8) -> i8 {
+        let product = (i32::from(one) - self.zero_points[0]) * (i32::from(other) - self.zero_points[1]);
+        self.factor.times(product).saturating_add(self.zero_point).clamp(self.min, self.max) as i8
+    }
+}
+
+fn max_pool(geometry: &Geometry, kernels: Kernels, input: &[i8], output: &mut [i8]) {
+    let [pictures, height, width, channels] = geometry.output;
+    let row_bytes = geometry.input[2] * channels;
+    let mut outputs = output.chunks_exact_mut(width * channels);
+    for picture in 0..pictures {
+        for row in 0..height {
+            let Some(output) = outputs.next() else { return };
+            let (top, rows) = geometry.inside(0, row);
+            // By far the most frequent: windows of 2 × 2, none of which sticks out on the left.
+            let mut done = 0;
+            if (rows, geometry.window[1], geometry.before[1]) == (2, 2, 0) {
+                done = (geometry.input[2] / geometry.stride[1]).min(width);
+                done -= usize::from((done - 1) * geometry.stride[1] + 2 > geometry.input[2]);
+                let upper = &input[geometry.offset(picture, top, 0)..];
+                let windows =
+                    Windows { rows: [upper, &upper[row_bytes..]], channels, stride: geometry.stride[1] };
+                maximum(kernels, &windows, &mut output[..done * channels]);
+            }
+            for (column, output) in output.chunks_exact_mut(channels).enumerate().skip(done) {
+                let (left, columns) = geometry.inside(1, column);
+                output.fill(i8::MIN);
+                for at in top..top + rows {
+                    let start = geometry.offset(picture, at, left);
+                    for input in input[start..][..columns * channels].chunks_exact(channels) {
+                        for (output, &input) in output.iter_mut().zip(input) {
+                            *output = (*output).max(input);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The average of what lies inside, rounded as TensorFlow Lite does: a half away from 0.
+fn average_pool(geometry: &Geometry, min: i8, max: i8, input: &[i8], output: &mut [i8]) {
+    let channels = geometry.output[3];
+    for ([picture, row, column], output) in geometry.positions().zip(output.chunks_exact_mut(channels)) {
+        let ((top, rows), (left, columns)) = (geometry.inside(0, row), geometry.inside(1, column));
+        let count = (rows * columns) as i32;
+        for (channel, output) in output.iter_mut().enumerate() {
+            let mut sum = 0;
+            for row in top..top + rows {
+                let start = geometry.offset(picture, row, left) + channel;
+                sum += (0..columns).map(|column| i32::from(input[start + column * channels])).sum::<i32>();
+            }
+            *output = rounded_quotient(sum, count).clamp(i32::from(min), i32::from(max)) as i8;
+        }
+    }
+}
+
+/// sum ÷ count, a half away from 0.
+fn rounded_quotient(sum: i32, count: i32) -> i32 {
+    if sum > 0 { (sum + count / 2) / count } else { (sum - count / 2) / count }
+}
+
+fn softmax(
+    channels: usize,
+    exponentials: &[f32; 256],
+    quantization: Quantization,
+    input: &[i8],
+    output: &mut [i8],
+) {
+    for (input, output) in input.chunks_exact(channels).zip(output.chunks_exact_mut(channels)) {
+        let most = input.iter().copied().max().unwrap_or(0);
+        let exponential = |value: i8| exponentials[(i32::from(most) - i32::from(value)) as usize];
+        let sum: f32 = input.iter().map(|&value| exponential(value)).sum();
+        for (output, &value) in output.iter_mut().zip(input) {
+            *output = quantization.stored(exponential(value) / sum);
+        }
+    }
+}
+
+/// A table of a function of real numbers, for each stored value as an unsigned byte.
+fn lookup(input: Quantization, output: Quantization, function: impl Fn(f32) -> f32) -> Box<[i8; 256]> {
+    let mut table = Box::new([0; 256]);
+    for stored in i8::MIN..=i8::MAX {
+        table[usize::from(stored as u8)] = output.stored(function(input.real(stored)));
+    }
+    table
+}
+
+/// Ranges of constants in a file as positions, such as the axes of `MEAN`, counted from the back if negative, in a
+/// shape of four dimensions.
+fn axes(values: &[i32], rank: usize) -> Option<Vec<usize>> {
+    let rank = rank as i32;
+    let axis = |&axis: &i32| {
+        let axis = if axis < 0 { axis + rank } else { axis };
+        (0..rank).contains(&axis).then_some((axis + 4 - rank) as usize)
+    };
+    values.iter().map(axis).collect()
+}

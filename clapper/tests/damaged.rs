@@ -1,0 +1,106 @@
+//! Damaged files: none may make the loader or a run panic, and what is refused is refused by name.
+
+use std::fs;
+
+use clapper::{Error, Network};
+use proptest::prelude::*;
+
+/// A case with several tensors and options, and one with a second operation.
+const CASES: [&str; 4] =
+    ["convolution_3x3", "depthwise_3x3_stride_2", "concatenation_rows", "bilinear_corners"];
+
+fn case(name: &str) -> Vec<u8> {
+    fs::read(format!("truth/cases/{name}.tflite")).unwrap()
+}
+
+/// Loads and, if that works, runs.
+fn try_out(bytes: &[u8]) {
+    if let Ok(mut network) = Network::load(bytes) {
+        // A changed shape can ask for much work, which is no fault of the reader.
+        if network.arena_bytes() < 1 << 16 {
+            network.run();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn no_change_of_a_few_bytes_makes_it_panic(
+        name in prop::sample::select(&CASES[..]),
+        changes in prop::collection::vec(
+            (any::<prop::sample::Index>(), prop_oneof![any::<u8>(), Just(0), Just(1), Just(127), Just(255)]),
+            1..6,
+        ),
+    ) {
+        let mut bytes = case(name);
+        for (index, value) in changes {
+            let length = bytes.len();
+            bytes[index.index(length)] = value;
+        }
+        try_out(&bytes);
+    }
+
+    #[test]
+    fn no_length_makes_it_panic(name in prop::sample::select(&CASES[..]), length in any::<prop::sample::Index>()) {
+        let bytes = case(name);
+        try_out(&bytes[..length.index(bytes.len())]);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        try_out(&bytes);
+        if let Some(identifier) = bytes.get_mut(4..8) {
+            identifier.copy_from_slice(b"TFL3");
+        }
+        try_out(&bytes);
+    }
+}
+
+#[test]
+fn every_single_byte_may_be_anything_extreme() {
+    for name in CASES {
+        let mut bytes = case(name);
+        for at in 0..bytes.len() {
+            let before = bytes[at];
+            for value in [0, 1, 128, 255, before ^ 1] {
+                bytes[at] = value;
+                try_out(&bytes);
+            }
+            bytes[at] = before;
+        }
+    }
+}
+
+#[test]
+fn an_unknown_operation_or_version_is_refused_by_name() {
+    // The kind of the only operation, LOGISTIC (14): its two fields and its version, as the converter writes them.
+    let bytes = case("logistic");
+    let mut seen = (false, false);
+    for at in 0..bytes.len() {
+        for value in [77, 9] {
+            let mut changed = bytes.clone();
+            changed[at] = value;
+            match Network::load(&changed) {
+                Err(Error::Operation { operator: 0, name }) => seen.0 |= name.contains("77"),
+                Err(error @ Error::Version { operator: 0, name: "LOGISTIC", version: 9, known: 2 }) => {
+                    let text = error.to_string();
+                    assert!(text.contains("LOGISTIC version 9"), "{text}");
+                    seen.1 = true;
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(seen, (true, true));
+}
+
+#[test]
+fn no_file_and_half_a_file_are_refused() {
+    for bytes in [&[][..], b"no model", &[0; 4096], &case("add")[..200]] {
+        let error = Network::load(bytes).unwrap_err();
+        assert!(matches!(error, Error::Damaged(_)), "{error}");
+        assert!(error.to_string().contains("TensorFlow Lite file"), "{error}");
+    }
+}

@@ -1,0 +1,194 @@
+"""Makes small full-integer networks, one for each operation, and what LiteRT's reference kernels answer.
+
+    pip install -r requirements.txt
+    python make.py cases              # the stored cases
+    python make.py --large FOLDER     # whole networks, too large to be stored
+
+For each case NAME.tflite, and NAME.bin with the bytes of all inputs and then of all outputs, in the file's order.
+`cargo test` holds the executor against the cases in this folder and in $CLAPPER_TRUTH.
+"""
+
+import argparse
+import pathlib
+
+import numpy
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+keras = tf.keras
+layers = keras.layers
+SEED = 7
+
+
+def convert(function, shapes, spread=3.0, float_io=False):
+    """A full-integer int8 file of `function` of tensors of `shapes`, calibrated with normal noise."""
+    numbers = numpy.random.default_rng(SEED)
+
+    def calibration():
+        for _ in range(16):
+            yield [(numbers.normal(size=shape) * spread).astype(numpy.float32) for shape in shapes]
+
+    signature = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
+    concrete = tf.function(function).get_concrete_function(*signature)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = calibration
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    if not float_io:
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+def answers(model):
+    """Inputs of noise, extremes included, and LiteRT's reference kernels' outputs, as bytes."""
+    interpreter = Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    interpreter.allocate_tensors()
+    numbers = numpy.random.default_rng(SEED)
+    parts = []
+    for detail in interpreter.get_input_details():
+        if detail["dtype"] == numpy.int8:
+            values = numbers.integers(-160, 160, detail["shape"]).clip(-128, 127).astype(numpy.int8)
+        else:
+            values = (numbers.normal(size=detail["shape"]) * 4).astype(numpy.float32)
+        interpreter.set_tensor(detail["index"], values)
+        parts.append(values.tobytes())
+    interpreter.invoke()
+    parts += [interpreter.get_tensor(detail["index"]).tobytes() for detail in interpreter.get_output_details()]
+    return b"".join(parts)
+
+
+def weights(*shape):
+    return numpy.random.default_rng(sum(shape)).normal(size=shape).astype(numpy.float32) * 0.3
+
+
+def convolution(kernel, depth, channels, stride=1, padding="SAME", dilation=1, activation=None):
+    kernel, bias = weights(kernel, kernel, depth, channels), weights(channels)
+
+    def function(x):
+        y = tf.nn.conv2d(x, kernel, stride, padding, dilations=dilation) + bias
+        return activation(y) if activation else y
+
+    return function
+
+
+def depthwise(kernel, depth, multiplier=1, stride=1, padding="SAME", activation=None):
+    kernel, bias = weights(kernel, kernel, depth, multiplier), weights(depth * multiplier)
+
+    def function(x):
+        y = tf.nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], padding) + bias
+        return activation(y) if activation else y
+
+    return function
+
+
+def fully_connected(x):
+    return tf.matmul(x, weights(48, 10)) + weights(10)
+
+
+def resized(method, size, **options):
+    def function(x):
+        return method(images=x, size=size, **options)
+
+    return function
+
+
+PICTURE = [1, 9, 11, 6]
+SMALL = {
+    "convolution_1x1": (convolution(1, 6, 21, activation=tf.nn.relu), [PICTURE]),
+    "convolution_3x3": (convolution(3, 6, 18), [PICTURE]),
+    "convolution_3x3_stride_2": (convolution(3, 3, 16, 2, activation=tf.nn.relu6), [[1, 13, 14, 3]]),
+    "convolution_5x3_valid": (convolution(5, 6, 7, 1, "VALID"), [PICTURE]),
+    "convolution_dilated": (convolution(3, 6, 5, dilation=2), [PICTURE]),
+    "convolution_batch": (convolution(3, 6, 9, 2), [[3, 7, 8, 6]]),
+    "depthwise_3x3": (depthwise(3, 6, activation=tf.nn.relu6), [PICTURE]),
+    "depthwise_3x3_wide": (depthwise(3, 84), [[1, 5, 6, 84]]),
+    "depthwise_3x3_stride_2": (depthwise(3, 20, stride=2), [[1, 8, 9, 20]]),
+    "depthwise_3x3_valid": (depthwise(3, 16, padding="VALID"), [[2, 6, 7, 16]]),
+    "depthwise_5x5": (depthwise(5, 6), [PICTURE]),
+    "depthwise_multiplier": (depthwise(3, 6, 2), [PICTURE]),
+    "fully_connected": (fully_connected, [[3, 48]]),
+    "add": (lambda x, y: x + 0.3 * y, [PICTURE, PICTURE]),
+    "add_relu": (lambda x, y: tf.nn.relu(x + y), [PICTURE, PICTURE]),
+    "add_broadcast": (lambda x, y: x + y, [PICTURE, [1, 1, 1, 6]]),
+    "multiply": (lambda x, y: x * y, [PICTURE, PICTURE]),
+    "multiply_broadcast": (lambda x, y: x * y, [PICTURE, [1, 9, 11, 1]]),
+    "pad": (lambda x: tf.pad(x, [[0, 0], [1, 2], [0, 3], [0, 1]]), [PICTURE]),
+    "max_pool": (lambda x: tf.nn.max_pool2d(x, 2, 2, "SAME"), [PICTURE]),
+    "max_pool_3x3": (lambda x: tf.nn.max_pool2d(x, 3, 2, "SAME"), [PICTURE]),
+    "average_pool": (lambda x: tf.nn.avg_pool2d(x, 3, 2, "SAME"), [PICTURE]),
+    "mean": (lambda x: tf.reduce_mean(x, [1, 2]), [PICTURE]),
+    "concatenation": (lambda x, y: tf.concat([x, y, x], 3), [PICTURE, [1, 9, 11, 4]]),
+    "concatenation_rows": (lambda x, y: tf.concat([x, y], 1), [PICTURE, [1, 3, 11, 6]]),
+    "reshape": (lambda x: tf.reshape(x, [1, 99, 6]), [PICTURE]),
+    "nearest": (resized(tf.raw_ops.ResizeNearestNeighbor, [18, 20]), [PICTURE]),
+    "nearest_half_pixels": (
+        resized(tf.raw_ops.ResizeNearestNeighbor, [17, 23], half_pixel_centers=True),
+        [PICTURE],
+    ),
+    "nearest_corners": (resized(tf.raw_ops.ResizeNearestNeighbor, [17, 21], align_corners=True), [PICTURE]),
+    "bilinear": (resized(tf.raw_ops.ResizeBilinear, [18, 20]), [PICTURE]),
+    "bilinear_half_pixels": (resized(tf.raw_ops.ResizeBilinear, [7, 23], half_pixel_centers=True), [PICTURE]),
+    "bilinear_corners": (resized(tf.raw_ops.ResizeBilinear, [17, 21], align_corners=True), [PICTURE]),
+    "logistic": (tf.nn.sigmoid, [PICTURE]),
+    "softmax": (tf.nn.softmax, [[4, 10]]),
+    "relu": (tf.nn.relu, [PICTURE]),
+    "relu6": (tf.nn.relu6, [PICTURE]),
+    "leaky_relu": (lambda x: tf.nn.leaky_relu(x, 0.1), [PICTURE]),
+    "hard_swish": (lambda x: x * tf.nn.relu6(x + 3) * (1 / 6), [PICTURE]),
+}
+
+
+def yunet_like():
+    """Depthwise-separable layers, pooling, a pyramid with additions and heads of few channels, as YuNet has."""
+
+    def unit(x, channels):
+        x = layers.Conv2D(channels, 1)(x)
+        return layers.ReLU(6)(layers.DepthwiseConv2D(3, padding="same")(x))
+
+    x = inputs = keras.Input((96, 128, 3), 1)
+    x = layers.ReLU(6)(layers.Conv2D(16, 3, 2, "same")(x))
+    x = layers.MaxPool2D()(unit(x, 16))
+    upper = unit(layers.MaxPool2D()(unit(x, 32)), 64)
+    lower = unit(layers.MaxPool2D()(upper), 64)
+    large = tf.raw_ops.ResizeNearestNeighbor
+    upper = layers.Add()([upper, layers.Lambda(lambda y: large(images=y, size=[12, 16]), (12, 16, 64))(lower)])
+    heads = [layers.Conv2D(count, 3, padding="same")(unit(level, 16)) for level in (upper, lower) for count in (1, 4)]
+    return keras.Model(inputs, heads)
+
+
+def large():
+    """Networks without their last layers: random weights would make all classes alike there."""
+    shape = (96, 96, 3)
+    keras.utils.set_random_seed(SEED)
+    v1 = keras.applications.MobileNet(shape, alpha=0.25, weights=None, include_top=False)
+    v2 = keras.applications.MobileNetV2(shape, alpha=0.35, weights=None, include_top=False)
+    return {
+        "mobilenet_v1": (v1, [1, *shape]),
+        "mobilenet_v2": (v2, [1, *shape]),
+        "yunet_like": (yunet_like(), [1, 96, 128, 3]),
+    }
+
+
+def write(folder, name, model):
+    (folder / f"{name}.tflite").write_bytes(model)
+    (folder / f"{name}.bin").write_bytes(answers(model))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--large", action="store_true")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    if arguments.large:
+        for name, (network, shape) in large().items():
+            write(arguments.folder, name, convert(lambda x: network(x, training=False), [shape], 1.0))
+        return
+    for name, (function, shapes) in SMALL.items():
+        write(arguments.folder, name, convert(function, shapes))
+    write(arguments.folder, "quantize", convert(tf.nn.relu, [PICTURE], float_io=True))
+
+
+if __name__ == "__main__":
+    main()

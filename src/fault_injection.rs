@@ -1,0 +1,21 @@
+//! Panics on purpose, to test what follows from one in each thread.  No card has the feature `fault-injection`.
+
+use std::env;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Environment variable that names the thread that is to panic: `loop` or `signals`.
+const PANIC: &str = "MASKBELL_PANIC";
+
+/// Turns of that thread before it panics: the machine has been seen to watch by then.
+const TURNS: u32 = 20;
+
+/// A turn of `thread`; panics in the last one of the thread that is to panic.
+pub fn turn(thread: &str) {
+    static WANTED: OnceLock<Option<String>> = OnceLock::new();
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let wanted = WANTED.get_or_init(|| env::var(PANIC).ok());
+    if wanted.as_deref() == Some(thread) && COUNT.fetch_add(1, Ordering::Relaxed) == TURNS {
+        panic!("as {PANIC} asks for");
+    }
+}

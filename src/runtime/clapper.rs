@@ -1,0 +1,43 @@
+//! Crate [`clapper`].
+
+use super::{Failed, TensorInfo};
+
+pub(super) struct Engine {
+    network: clapper::Network,
+}
+
+impl Engine {
+    pub(super) fn load(bytes: &[u8]) -> Result<Self, String> {
+        let network = clapper::Network::load(bytes).map_err(|error| error.to_string())?;
+        Ok(Self { network })
+    }
+
+    pub(super) fn inputs(&self) -> Vec<TensorInfo> {
+        self.network.inputs().iter().map(info).collect()
+    }
+
+    pub(super) fn outputs(&self) -> Vec<TensorInfo> {
+        self.network.outputs().iter().map(info).collect()
+    }
+
+    pub(super) fn input(&mut self) -> &mut [i8] {
+        self.network.input_mut(0)
+    }
+
+    pub(super) fn run(&mut self) -> Result<(), Failed> {
+        self.network.run();
+        Ok(())
+    }
+
+    pub(super) fn output(&self, index: usize) -> &[i8] {
+        self.network.output(index)
+    }
+}
+
+fn info(tensor: &clapper::TensorInfo) -> TensorInfo {
+    TensorInfo {
+        name: tensor.name.clone(),
+        shape: tensor.shape.to_vec(),
+        quantization: tensor.quantization.ok_or_else(|| format!("of type {:?}", tensor.element)),
+    }
+}
