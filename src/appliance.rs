@@ -5,6 +5,7 @@
 //! runs something else, it leaves the machine alone.
 
 use std::env;
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
@@ -25,6 +26,7 @@ use crate::config::{self, Config, Mistake};
 use crate::memory::heap_calls;
 use crate::runtime::RuntimeError;
 use crate::signal::{Fault, Signals};
+use crate::vision::Face;
 use crate::watch::{Turn, Watch};
 
 /// Environment variable with the least important level to log, which goes before that of `maskbell.toml`: error,
@@ -175,9 +177,7 @@ impl Attendant {
                     self.signals.remind(reminder);
                 }
                 self.signals.frame_done();
-                for face in faces {
-                    debug!("face of {:.0} pixels: {}", face.bounds.height(), face.verdict);
-                }
+                debug!("{:.2} s: {}", frame.captured_at().as_secs_f32(), Words(faces));
                 self.progress.count(took);
             }
             Turn::Blind(fault) => {
@@ -216,6 +216,23 @@ impl Attendant {
 enum State {
     Watching,
     Blind(camera::Fault),
+}
+
+/// Faces in words, for the log.
+struct Words<'a>(&'a [Face]);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("no face");
+        }
+        for (number, face) in self.0.iter().enumerate() {
+            let comma = if number == 0 { "" } else { ", " };
+            let Face { verdict, score, mouth, nose, .. } = face;
+            write!(f, "{comma}{verdict} (face {score:.2} mouth {mouth:.2} nose {nose:.2})")?;
+        }
+        Ok(())
+    }
 }
 
 /// Counts frames and reports now and then.

@@ -65,7 +65,7 @@ pub enum FrameError {
         /// Pixels.
         height: usize,
     },
-    /// Rows overlap: the stride is shorter than a row, or odd where chroma has half of it.
+    /// Rows overlap: the stride is shorter than a row.
     #[error("rows {stride} bytes apart cannot hold {width} pixels of {format:?}, which need {least}")]
     Stride {
         /// Bytes from one row to the next.
@@ -76,6 +76,16 @@ pub enum FrameError {
         format: PixelFormat,
         /// Bytes that a row needs.
         least: usize,
+    },
+    /// The stride is odd where chroma has half of it.
+    #[error(
+        "rows {stride} bytes apart cannot be used with {format:?}, whose chroma rows lie half as far apart: it must be even"
+    )]
+    OddStride {
+        /// Bytes from one row to the next.
+        stride: usize,
+        /// Layout.
+        format: PixelFormat,
     },
     /// The picture ends early.
     #[error("the frame holds {got} of the {expected} bytes it should: the camera cut it short")]
@@ -128,9 +138,11 @@ impl<'a> Frame<'a> {
             PixelFormat::Yu12 | PixelFormat::Nv12 => width.div_ceil(2) * 2,
             PixelFormat::Yuyv | PixelFormat::Rgb | PixelFormat::Grey => format.row_bytes(width),
         };
-        let odd = matches!(format, PixelFormat::Yu12) && !stride.is_multiple_of(2);
-        if stride < least || stride > u32::MAX as usize || odd {
+        if stride < least || stride > u32::MAX as usize {
             return Err(FrameError::Stride { stride, width, format, least });
+        }
+        if matches!(format, PixelFormat::Yu12) && !stride.is_multiple_of(2) {
+            return Err(FrameError::OddStride { stride, format });
         }
         let expected = format.frame_bytes(width, height, stride);
         if data.len() < expected {
@@ -210,13 +222,20 @@ mod tests {
         for (format, stride) in [
             (PixelFormat::Yuyv, 7),
             (PixelFormat::Nv12, 3),
-            (PixelFormat::Yu12, 5),
+            (PixelFormat::Yu12, 3),
             (PixelFormat::Rgb, 8),
             (PixelFormat::Grey, 2),
         ] {
             let result = frame(format, (3, 3), stride, 1000);
             assert!(matches!(result, Err(FrameError::Stride { .. })), "{format:?}: {result:?}");
         }
+    }
+
+    #[test]
+    fn an_odd_stride_is_refused_where_chroma_has_half_of_it() {
+        let refused = frame(PixelFormat::Yu12, (3, 3), 5, 1000).unwrap_err();
+        assert!(refused.to_string().ends_with("it must be even"), "{refused}");
+        assert_eq!(frame(PixelFormat::Nv12, (3, 3), 5, 1000), Ok(()));
     }
 
     #[test]

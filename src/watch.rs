@@ -13,7 +13,7 @@ use crate::runtime::RuntimeError;
 use crate::vision::{Faces, Looks, Thresholds, Vision};
 
 /// What one turn of the loop brought.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Turn<'a> {
     /// A frame was looked at.
     Seen {

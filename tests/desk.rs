@@ -175,21 +175,23 @@ fn no_box_is_inside_out() {
 
 #[test]
 fn what_cannot_be_read_is_named_and_the_rest_is_checked() {
-    let mut cut = read("bare.jpg");
-    cut.truncate(cut.len() / 2);
+    let bare = read("bare.jpg");
+    let (first, second) = bare.split_at(bare.len() / 2);
     let folder = folder(&[
-        ("a.jpg", cut),
+        ("a.jpg", first.to_vec()),
         ("b.jpg", b"just text".to_vec()),
         ("c.png", encoded(pattern(64, 64), ImageFormat::Png)[..50].to_vec()),
         ("d.jpg", Vec::new()),
         ("e.jpg", read("empty.jpg")),
+        ("hole.jpg", [first, &second[3000..]].concat()),
+        ("ends_early.jpg", [first, &[0xff, 0xd9]].concat()),
     ]);
     let missing = folder.path().join("missing.jpg");
     let output = run(&["check", "--json", text(&missing), text(folder.path())]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(images(&json(&output)), ["e.jpg"]);
     let told: Vec<String> = err(&output).lines().map(str::to_owned).collect();
-    let named = ["missing.jpg", "a.jpg", "b.jpg", "c.png", "d.jpg"];
+    let named = ["missing.jpg", "a.jpg", "b.jpg", "c.png", "d.jpg", "ends_early.jpg", "hole.jpg"];
     assert_eq!(told.len(), named.len(), "{told:#?}");
     for (line, name) in told.iter().zip(named) {
         assert!(line.starts_with("maskbell: ") && line.contains(name), "{line:?} should name {name}");

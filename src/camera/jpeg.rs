@@ -1,12 +1,15 @@
 //! JPEG pictures, decoded within fixed memory.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
+#[cfg(feature = "desk")]
+use zune_jpeg::errors::DecodeErrors;
 
-use crate::camera::markers::{self, Walk};
+use crate::camera::markers::{self, Header, Walk};
 use crate::frame::{Frame, PixelFormat};
 use crate::memory::Scratch;
 
@@ -33,12 +36,13 @@ const ROW_BYTES: usize = 3 * 2 * 64;
 /// Huffman tables (8 of up to 7 KiB), quantisation tables, and metadata that the decoder copies.
 const TABLE_BYTES: usize = 192 * 1024;
 
-/// From this width on, a baseline picture whose data ends before all its pixels are there is refused.
+/// From this width on, a baseline picture whose data ends before all its pixels are there is refused: in pixels, for
+/// grey pictures and for those of several colour channels.
 ///
 /// zune-jpeg takes an early end-of-image marker for the end and leaves the rest grey; without that marker it reports
 /// that data ran out, one row of blocks early if that row has less than 8 bytes.  Two bits a block, the least
-/// possible, make that 8 bytes for colour from 96 pixels on.
-const LEAST_CHECKED_WIDTH: usize = 128;
+/// possible, make 8 bytes for 32 blocks: 256 pixels of one channel, or 88 of three.
+const LEAST_CHECKED_WIDTH: (usize, usize) = (256, 128);
 
 /// Why a JPEG gives no picture.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -133,8 +137,6 @@ impl JpegDecoder {
             let (max_width, max_height) = (self.max_width, self.max_height);
             return Err(JpegError::TooLarge { width, height, max_width, max_height });
         }
-        let jpeg =
-            if header.process < 2 && width >= LEAST_CHECKED_WIDTH { &jpeg[..jpeg.len() - 2] } else { jpeg };
         let pixels = &mut self.pixels[..width * height * 3];
         let options = DecoderOptions::new_fast()
             .jpeg_set_out_colorspace(ColorSpace::RGB)
@@ -142,14 +144,7 @@ impl JpegDecoder {
             .set_max_height(self.max_height)
             .set_strict_mode(true);
         self.scratch.run(|| {
-            let with_tables;
-            let jpeg = if header.has_huffman_tables {
-                jpeg
-            } else {
-                with_tables = [STANDARD_TABLES_START, &jpeg[2..]].concat();
-                &with_tables
-            };
-            zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(jpeg), options)
+            zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(prepare(jpeg, &header)), options)
                 .decode_into(pixels)
                 .map_err(|_| JpegError::Damaged)
         })?;
@@ -160,6 +155,65 @@ impl JpegDecoder {
     /// The decoder's working memory, for measurements.
     pub fn scratch(&self) -> &Scratch {
         &self.scratch
+    }
+}
+
+/// A whole JPEG as the decoder needs it, to be strict with what is missing and to find Huffman tables.
+fn prepare<'a>(jpeg: &'a [u8], header: &Header) -> Cow<'a, [u8]> {
+    let (grey, colour) = LEAST_CHECKED_WIDTH;
+    let checked = header.width >= if header.components == 1 { grey } else { colour };
+    let jpeg = if header.process < 2 && checked { &jpeg[..jpeg.len() - 2] } else { jpeg };
+    if header.has_huffman_tables {
+        Cow::Borrowed(jpeg)
+    } else {
+        Cow::Owned([STANDARD_TABLES_START, &jpeg[2..]].concat())
+    }
+}
+
+/// A JPEG of any size whose header has been read, for the desk: decoded as strictly as a camera's, with memory from
+/// the heap.  CMYK becomes RGB.
+#[cfg(feature = "desk")]
+pub(crate) struct Still<'a> {
+    decoder: zune_jpeg::JpegDecoder<ZCursor<Cow<'a, [u8]>>>,
+}
+
+#[cfg(feature = "desk")]
+impl<'a> Still<'a> {
+    /// Reads the header; bytes behind the picture's end are ignored.
+    pub(crate) fn open(jpeg: &'a [u8]) -> Result<Self, JpegError> {
+        let jpeg = match markers::walk(jpeg) {
+            Walk::Whole { header, length } => prepare(&jpeg[..length], &header),
+            Walk::Unfinished { .. } => return Err(JpegError::CutShort),
+            // A clip is split where a sequential picture has a second scan.  Here it may be one channel after another;
+            // whatever else it is, the decoder refuses it.
+            Walk::Broken { .. } => Cow::Borrowed(jpeg),
+        };
+        let options = DecoderOptions::new_fast()
+            .jpeg_set_out_colorspace(ColorSpace::RGB)
+            .set_max_width(usize::MAX)
+            .set_max_height(usize::MAX)
+            .set_strict_mode(true);
+        let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(jpeg), options);
+        decoder.decode_headers().map_err(|error| match error {
+            DecodeErrors::Unsupported(_) => JpegError::Unsupported,
+            _ => JpegError::Damaged,
+        })?;
+        Ok(Self { decoder })
+    }
+
+    /// Width and height in pixels.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        self.decoder.info().map_or((0, 0), |info| (info.width.into(), info.height.into()))
+    }
+
+    /// The EXIF data, as it came.
+    pub(crate) fn exif(&self) -> Option<&[u8]> {
+        self.decoder.exif().map(Vec::as_slice)
+    }
+
+    /// The pixels: packed `R G B`, row after row.
+    pub(crate) fn decode(mut self) -> Result<Vec<u8>, JpegError> {
+        self.decoder.decode().map_err(|_| JpegError::Damaged)
     }
 }
 
@@ -182,6 +236,8 @@ mod tests {
         include_bytes!("samples/grey.jpg"),
     ];
     const GREY: &[u8] = SAMPLES[4];
+    /// 128 × 96 pixels of one grey, with Huffman tables made for it: 2 bits a block.
+    const PLAIN: &[u8] = include_bytes!("samples/plain-grey.jpg");
 
     fn decoder() -> JpegDecoder {
         JpegDecoder::new(160, 96).unwrap()
@@ -258,6 +314,11 @@ mod tests {
                 assert_eq!(decode(&end_too_early), Err(JpegError::Damaged), "{tenths}");
             }
         }
+    }
+
+    #[test]
+    fn a_picture_with_few_bits_to_a_row_is_whole() {
+        assert_eq!(decode(PLAIN), Ok(()));
     }
 
     #[test]

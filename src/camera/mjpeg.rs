@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::camera::jpeg::{JpegDecoder, JpegError};
 use crate::camera::markers::{self, Header, Walk};
@@ -20,10 +20,13 @@ const MAX_JPEG_BYTES: usize = 4 << 20;
 /// is a [`Fault::BadFrame`] at its time.  Allocates nothing after the first picture, unless a larger one comes.
 #[derive(Debug)]
 pub struct MotionJpeg {
+    path: PathBuf,
     clip: Clip,
     decoder: JpegDecoder,
     pacer: Pacer,
     repeat: bool,
+    /// Why it cannot be read any further.
+    error: Option<io::Error>,
 }
 
 impl MotionJpeg {
@@ -74,7 +77,7 @@ impl MotionJpeg {
         let decoder = JpegDecoder::new(header.width, header.height)
             .map_err(|source| OpenError::Jpeg { path: owned(), source })?;
         clip.rewind().map_err(OpenError::io(path))?;
-        Ok(Self { clip, decoder, pacer, repeat: false })
+        Ok(Self { path: owned(), clip, decoder, pacer, repeat: false, error: None })
     }
 
     /// The next piece of the clip, or of its next round.
@@ -106,7 +109,7 @@ impl Source for MotionJpeg {
             piece = match self.next_piece() {
                 Ok(piece) => piece,
                 Err(error) => {
-                    log::error!("the clip cannot be read any further: {error}");
+                    self.error = Some(error);
                     None
                 }
             };
@@ -123,6 +126,10 @@ impl Source for MotionJpeg {
             Ok(frame) => Capture::Frame(frame),
             Err(_) => bad_frame,
         }
+    }
+
+    fn take_error(&mut self) -> Option<OpenError> {
+        self.error.take().map(OpenError::io(&self.path))
     }
 }
 
@@ -331,9 +338,37 @@ mod tests {
     fn real_time_drops_what_is_over() {
         let mut clip = MotionJpeg::from_bytes(FIRST.repeat(1000), Pace::RealTime, 1000.0).unwrap();
         assert!(matches!(clip.next(), Capture::Frame(_)));
-        std::thread::sleep(Duration::from_millis(50));
+        clip.pacer.set_back(Duration::from_millis(50));
         let Capture::Frame(frame) = clip.next() else { panic!() };
         assert!(frame.captured_at() >= Duration::from_millis(50));
+    }
+
+    /// A disk that fails behind the first picture.
+    struct Failing(Cursor<&'static [u8]>);
+
+    impl Read for Failing {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(to)? {
+                0 => Err(io::Error::other("disk on fire")),
+                read => Ok(read),
+            }
+        }
+    }
+
+    impl Seek for Failing {
+        fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn a_clip_that_cannot_be_read_any_further_says_so() {
+        let reader = Box::new(Failing(Cursor::new(FIRST)));
+        let mut clip = MotionJpeg::new(reader, Path::new("clip.mjpeg"), Pace::AsFast, 10.0).unwrap();
+        assert!(matches!(clip.next(), Capture::Frame(_)));
+        assert!(clip.take_error().is_none());
+        assert!(matches!(clip.next(), Capture::End));
+        assert_eq!(clip.take_error().unwrap().to_string(), "clip.mjpeg: disk on fire");
     }
 
     #[test]

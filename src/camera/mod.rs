@@ -14,8 +14,10 @@ mod recording;
 pub mod v4l2;
 
 #[cfg(feature = "desk")]
-pub(crate) use recording::is_motion_jpeg;
-pub use recording::{DEFAULT_RATE, OpenError, Pace, open_recording};
+pub use recording::open_recording;
+pub use recording::{DEFAULT_RATE, OpenError, Pace};
+#[cfg(feature = "desk")]
+pub(crate) use recording::{is_clip_name, is_motion_jpeg};
 
 use std::fmt;
 use std::time::Duration;
@@ -63,7 +65,13 @@ impl fmt::Display for Fault {
 pub trait Source {
     /// Waits for a picture newer than the last one and returns the newest.
     ///
-    /// Returns within about a second, with a [`Capture::Fault`] when there is none: the caller feeds a watchdog.
-    /// Allocates nothing once the first frame has been delivered, as long as the source stays the same.
+    /// Waits for 2 seconds at most, besides what a driver takes to be listed and started, and returns a
+    /// [`Capture::Fault`] when there is none: the caller feeds a watchdog.  A camera or a clip allocates nothing once the
+    /// first frame has been delivered, as long as it stays the same; pictures are loaded one by one.
     fn next(&mut self) -> Capture<'_>;
+
+    /// Why a recording ended before its end; a camera, which never ends, has nothing to say.
+    fn take_error(&mut self) -> Option<OpenError> {
+        None
+    }
 }

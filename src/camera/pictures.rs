@@ -5,12 +5,12 @@ use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
-use crate::camera::jpeg::JpegError;
-use crate::camera::markers::{self, Walk};
+use crate::camera::jpeg::{JpegError, Still};
 use crate::camera::recording::{OpenError, Pace, Pacer};
-use crate::camera::{Capture, Fault, Source};
+use crate::camera::{Capture, Fault, Source, is_clip_name};
 use crate::frame::{Frame, FrameError, PixelFormat};
 
 /// Most pixels of a picture: photographs of 8000 × 6000 and of 61-megapixel cameras pass; what a few bytes can be
@@ -33,68 +33,128 @@ const EXTENSIONS: [&str; 13] =
 ///
 /// [`OpenError`] if it cannot be read, is no picture, is broken or cut short, or has more than [`MAX_PIXELS`].
 pub fn load_picture(path: &Path) -> Result<RgbImage, OpenError> {
-    let picture_error = |reason: String| OpenError::Picture { path: path.to_owned(), reason };
     // Not the length that the file system tells, which is 0 for a pipe that never ends.
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
         .map_err(OpenError::io(path))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(picture_error(format!("more than {MAX_FILE_BYTES} bytes are too many for a picture")));
+        return Err(picture_error(
+            path,
+            format!("more than {MAX_FILE_BYTES} bytes are too many for a picture"),
+        ));
     }
     let format = image::guess_format(&bytes).map_err(|_| {
-        picture_error("this is no picture (JPEG, PNG, WebP, GIF, BMP, TIFF and PNM can be read)".into())
+        picture_error(path, "this is no picture (JPEG, PNG, WebP, GIF, BMP, TIFF and PNM can be read)".into())
     })?;
-    // The decoder would fill what is missing with grey.
-    if format == ImageFormat::Jpeg && matches!(markers::walk(&bytes), Walk::Unfinished { .. }) {
-        return Err(OpenError::Jpeg { path: path.to_owned(), source: JpegError::CutShort });
-    }
+    let (picture, orientation) = match format {
+        ImageFormat::Jpeg => decode_jpeg(path, &bytes)?,
+        _ => decode(path, bytes, format)?,
+    };
+    let mut upright = DynamicImage::ImageRgb8(picture);
+    upright.apply_orientation(orientation);
+    Ok(upright.into_rgb8())
+}
+
+/// A JPEG that is all there: what is missing would be grey, and must not be judged.
+fn decode_jpeg(path: &Path, bytes: &[u8]) -> Result<(RgbImage, Orientation), OpenError> {
+    let jpeg_error = |source| OpenError::Jpeg { path: path.to_owned(), source };
+    let still = Still::open(bytes).map_err(jpeg_error)?;
+    let (width, height) = still.size();
+    check_size(path, (width, height), 3 * u64::from(width) * u64::from(height))?;
+    let orientation =
+        still.exif().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
+    let pixels = still.decode().map_err(jpeg_error)?;
+    let picture = RgbImage::from_raw(width, height, pixels).ok_or(jpeg_error(JpegError::Damaged))?;
+    Ok((picture, orientation))
+}
+
+/// A picture of any other format.
+fn decode(path: &Path, bytes: Vec<u8>, format: ImageFormat) -> Result<(RgbImage, Orientation), OpenError> {
     let cannot_decode =
-        |error: image::ImageError| picture_error(format!("the picture cannot be decoded: {error}"));
+        |error: image::ImageError| picture_error(path, format!("the picture cannot be decoded: {error}"));
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(cannot_decode)?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS || decoder.total_bytes() > MAX_DECODED_BYTES {
-        return Err(picture_error(format!(
-            "a picture of {width}×{height} pixels is too large: at most {} million pixels can be read",
-            MAX_PIXELS / 1_000_000
-        )));
-    }
+    check_size(path, (width, height), decoder.total_bytes())?;
     let orientation = decoder.orientation().map_err(cannot_decode)?;
     let picture = DynamicImage::from_decoder(decoder).map_err(cannot_decode)?;
-    let mut upright = DynamicImage::ImageRgb8(picture.into_rgb8());
-    upright.apply_orientation(orientation);
-    Ok(upright.into_rgb8())
+    Ok((picture.into_rgb8(), orientation))
 }
 
-/// The picture files of a folder (not of folders in it), sorted by name.
+/// Refuses a picture that is too large, or too long for a frame; `bytes` is its size in its own format.
+fn check_size(path: &Path, (width, height): (u32, u32), bytes: u64) -> Result<(), OpenError> {
+    let size = FrameError::Size { width: width as usize, height: height as usize };
+    let most = MAX_PIXELS / 1_000_000;
+    let reason = if [width, height].iter().any(|side| !(1..=Frame::MAX_SIDE).contains(&(*side as usize))) {
+        size.to_string()
+    } else if u64::from(width) * u64::from(height) > MAX_PIXELS || bytes > MAX_DECODED_BYTES {
+        format!(
+            "a picture of {width}×{height} pixels is too large: at most {most} million pixels can be read"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(picture_error(path, reason))
+}
+
+fn picture_error(path: &Path, reason: String) -> OpenError {
+    OpenError::Picture { path: path.to_owned(), reason }
+}
+
+/// The pictures and clips in a folder and in all folders in it, in the order of names; what cannot be read is in the
+/// list, too, in its place.
 ///
-/// # Errors
-///
-/// [`OpenError`] if the folder cannot be read, or there are none.
-pub fn list_pictures(folder: &Path) -> Result<Vec<PathBuf>, OpenError> {
-    let entries = fs::read_dir(folder).map_err(OpenError::io(folder))?;
-    let mut files = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .filter(|path| path.as_ref().map_or(true, |path| is_picture_name(path) && path.is_file()))
-        .collect::<io::Result<Vec<_>>>()
-        .map_err(OpenError::io(folder))?;
-    files.sort();
+/// The extension decides.  Links to files are followed, links to folders are not (they may lead in circles), and
+/// hidden files are left out.
+pub(crate) fn search(folder: &Path) -> Vec<Result<PathBuf, OpenError>> {
+    let mut found = Vec::new();
+    search_into(folder, &mut found);
+    found
+}
+
+fn search_into(folder: &Path, found: &mut Vec<Result<PathBuf, OpenError>>) {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let mut entries = match entries {
+        Ok(entries) => entries,
+        Err(cause) => return found.push(Err(OpenError::io(folder)(cause))),
+    };
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            search_into(&path, found);
+        } else if (is_clip_name(&path) || is_picture_name(&path)) && path.is_file() {
+            found.push(Ok(path));
+        }
+    }
+}
+
+/// The picture files of a folder and of the folders in it; clips among them are left out.
+fn list_pictures(folder: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let mut files = search(folder).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let all = files.len();
+    files.retain(|path| !is_clip_name(path));
     if files.is_empty() {
         let extensions = EXTENSIONS.map(|extension| format!(".{extension}")).join(", ");
         return Err(OpenError::NoPictures { path: folder.to_owned(), extensions });
     }
+    if files.len() < all {
+        log::warn!("{}: {} clips left out: replay each by itself", folder.display(), all - files.len());
+    }
     Ok(files)
 }
 
-/// Whether a file in a folder is taken for a picture: by its extension, unless it is hidden.
+/// Whether a file's name says that it is a picture.
 pub(crate) fn is_picture_name(path: &Path) -> bool {
-    let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     let extension = path.extension().unwrap_or_default();
-    !hidden && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// A picture as a frame.
@@ -107,7 +167,7 @@ pub fn as_frame(picture: &RgbImage, captured_at: Duration) -> Result<Frame<'_>, 
     Frame::new(picture, PixelFormat::Rgb, width, height, width * 3, captured_at)
 }
 
-/// A picture, or the pictures of a folder in the order of their names, playing the camera.
+/// A picture, or the pictures of a folder and of the folders in it in the order of their names, playing the camera.
 ///
 /// One that cannot be read is logged and is a [`Fault::BadFrame`] at its time.
 #[derive(Debug)]
@@ -117,7 +177,6 @@ pub struct Pictures {
     /// The picture shown last, and which one it is.
     shown: Option<(usize, RgbImage)>,
     pacer: Pacer,
-    repeat: bool,
 }
 
 impl Pictures {
@@ -133,14 +192,7 @@ impl Pictures {
         } else {
             (vec![path.to_owned()], Some((0, load_picture(path)?)))
         };
-        Ok(Self { files, next: 0, shown, pacer, repeat: false })
-    }
-
-    /// Whether the pictures start over at their end, for ever.  Their clock goes on.
-    #[must_use]
-    pub fn repeat(mut self, repeat: bool) -> Self {
-        self.repeat = repeat;
-        self
+        Ok(Self { files, next: 0, shown, pacer })
     }
 
     fn load(&mut self, index: usize) -> Option<&RgbImage> {
@@ -159,10 +211,8 @@ impl Pictures {
 impl Source for Pictures {
     fn next(&mut self) -> Capture<'_> {
         let turn = self.pacer.wait();
-        let mut index = self.next + turn.skip as usize;
-        if self.repeat {
-            index %= self.files.len();
-        } else if index >= self.files.len() {
+        let index = self.next + turn.skip as usize;
+        if index >= self.files.len() {
             return Capture::End;
         }
         self.next = index + 1;
@@ -248,7 +298,9 @@ mod tests {
             (".hidden.png", b""),
         ]);
         fs::create_dir(folder.path().join("f.png")).unwrap();
-        assert_eq!(play(open(folder.path()).unwrap()), "1 2 160 b 3");
+        fs::write(folder.path().join("f.png/in.png"), png(4, 1)).unwrap();
+        fs::write(folder.path().join("g.mjpeg"), JPEG).unwrap();
+        assert_eq!(play(open(folder.path()).unwrap()), "1 2 160 b 3 4");
     }
 
     #[test]
@@ -283,10 +335,14 @@ mod tests {
     fn what_is_no_picture_is_refused_in_clear_words() {
         let mut broken = png(20, 20);
         broken.truncate(60);
+        let scan = JPEG.windows(2).position(|marker| marker == [0xff, 0xda]).unwrap() + 14;
+        let half = scan + (JPEG.len() - scan) / 2;
         let folder = folder(&[
             ("text.jpg", b"This is a text."),
             ("empty.png", b""),
             ("cut.jpg", &JPEG[..JPEG.len() / 2]),
+            ("ends_early.jpg", &[&JPEG[..half], &[0xff, 0xd9]].concat()),
+            ("hole.jpg", &[&JPEG[..half], &JPEG[half + 300..]].concat()),
             ("broken.png", &broken),
             ("film.mp4", b"\0\0\0\x20ftypisom\0\0"),
             ("text.mjpeg", b"This is a text."),
@@ -295,6 +351,8 @@ mod tests {
             ("text.jpg", "this is no picture"),
             ("empty.png", "this is no picture"),
             ("cut.jpg", "cut short"),
+            ("ends_early.jpg", "damaged"),
+            ("hole.jpg", "damaged"),
             ("broken.png", "cannot be decoded"),
             ("film.mp4", "ffmpeg -i"),
             ("text.mjpeg", "no whole JPEG picture"),
@@ -305,10 +363,45 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_of_jpeg_is_read() {
+        let folder = folder(&[
+            ("progressive.jpg", include_bytes!("samples/progressive-444.jpg")),
+            ("grey.jpg", include_bytes!("samples/grey.jpg")),
+            ("cmyk.jpg", include_bytes!("samples/cmyk.jpg")),
+            ("separate_scans.jpg", include_bytes!("samples/separate-scans-444.jpg")),
+        ]);
+        for name in ["progressive.jpg", "cmyk.jpg", "separate_scans.jpg"] {
+            let picture = load_picture(&folder.path().join(name)).unwrap();
+            assert_eq!(picture.dimensions(), (160, 96), "{name}");
+            let image::Rgb([red, green, _]) = *picture.get_pixel(150, 10);
+            assert!(red.abs_diff(239) < 12 && green.abs_diff(26) < 12, "{name}: {red} {green}");
+        }
+        let image::Rgb([red, green, blue]) =
+            *load_picture(&folder.path().join("grey.jpg")).unwrap().get_pixel(150, 10);
+        assert!(red == green && green == blue);
+    }
+
+    #[test]
     fn a_bomb_is_refused_by_its_header() {
         // 60,000 × 60,000 pixels of plain PGM, of which nothing is there.
         let folder = folder(&[("bomb.pgm", b"P5 60000 60000 255\n")]);
         assert!(refusal(&folder.path().join("bomb.pgm")).contains("too large"));
+    }
+
+    #[test]
+    fn a_picture_too_long_for_a_frame_is_refused_with_the_reason() {
+        let folder = folder(&[("long.png", &png(70_000, 1))]);
+        assert!(
+            refusal(&folder.path().join("long.png")).contains("70000×1 pixels cannot be used: each side")
+        );
+    }
+
+    #[test]
+    fn a_pipe_is_refused_with_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success() && refusal(&pipe).contains("save it to a file first"));
     }
 
     #[test]
@@ -326,16 +419,5 @@ mod tests {
         assert_eq!((quarter.width(), quarter.height()), (96, 160));
         assert_eq!(quarter.get_pixel(95, 0), upright.get_pixel(0, 0));
         assert_eq!(half.get_pixel(159, 95), upright.get_pixel(0, 0));
-    }
-
-    #[test]
-    fn one_picture_can_stand_before_the_camera_for_ever() {
-        let folder = folder(&[("1.png", &png(4, 4))]);
-        let mut pictures =
-            Pictures::open(&folder.path().join("1.png"), Pace::AsFast, 10.0).unwrap().repeat(true);
-        for number in 0..100 {
-            let Capture::Frame(frame) = pictures.next() else { panic!() };
-            assert_eq!(frame.captured_at(), Duration::from_millis(100 * number));
-        }
     }
 }

@@ -153,35 +153,6 @@ pub fn list(options: &Options) -> Vec<Candidate> {
     nodes.into_iter().map(|node| examine(node, options)).collect()
 }
 
-/// The first device that can be used.
-///
-/// # Errors
-///
-/// [`NoCamera`], whose text names every device that was looked at and why it was left out.
-pub fn find(options: &Options) -> Result<Candidate, NoCamera> {
-    let mut candidates = list(options);
-    match candidates.iter().position(|candidate| candidate.mode.is_ok()) {
-        Some(index) => Ok(candidates.swap_remove(index)),
-        None => Err(NoCamera(candidates)),
-    }
-}
-
-/// No camera can be used: these devices were looked at.
-#[derive(Debug)]
-pub struct NoCamera(pub Vec<Candidate>);
-
-impl std::error::Error for NoCamera {}
-
-impl fmt::Display for NoCamera {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return write!(f, "no camera found: there is no /dev/video device; plug in a USB camera");
-        }
-        write!(f, "no camera can be used")?;
-        self.0.iter().try_for_each(|candidate| write!(f, "\n  {candidate}"))
-    }
-}
-
 /// The `video` nodes of a folder, by number.
 fn nodes(folder: &Path) -> Vec<PathBuf> {
     let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("video")?.parse::<u32>().ok();
@@ -357,9 +328,8 @@ impl Streaming {
             }
             queued += 1;
         }
-        stream.start()?;
         let node = node.to_owned();
-        Ok(Self {
+        let mut streaming = Self {
             node,
             stream,
             queued,
@@ -370,7 +340,14 @@ impl Streaming {
             decoder,
             silent_waits: 0,
             bad_frames: 0,
-        })
+        };
+        match streaming.stream.start() {
+            Ok(()) => Ok(streaming),
+            Err(error) => {
+                streaming.close();
+                Err(error)
+            }
+        }
     }
 
     /// Waits for a buffer, then takes the newest of those that are full.  `None` if none came in time.
@@ -428,17 +405,22 @@ impl Streaming {
 
     /// Stops the camera and gives its buffers back.
     fn close(mut self) {
-        // Dropping the stream panics at errors other than ENODEV (unplugged): better to lose its mapped memory.
+        // Dropping the stream panics at errors other than ENODEV (unplugged).  Better to lose its mapped memory, and the
+        // camera, which stays busy as long as that is mapped.
         if let Err(error) = self.stream.stop()
             && error.raw_os_error() != Some(libc::ENODEV)
         {
             log::error!("{}: cannot be stopped: {error}", self.node.display());
-            // The kernel gives the camera free with its last descriptor; kept open, it would be busy for ever.
-            // SAFETY: the stream is forgotten, so that nobody uses or closes the descriptor again.
-            unsafe { libc::close(self.stream.handle().fd()) };
             mem::forget(self.stream);
         }
     }
+}
+
+/// The less, the sooner a camera is tried.
+///
+/// Infra-red cameras beside a colour camera send grey: they come last, even when the other one `failed` just now.
+fn preference(mode: Mode, node: &Path, failed: Option<&Path>) -> (bool, bool) {
+    (mode.fourcc == *b"GREY", failed == Some(node))
 }
 
 /// Whatever camera is plugged in.
@@ -452,7 +434,7 @@ pub struct V4l2Camera {
     retry_at: Instant,
     /// Starts that have brought no picture, in a row.
     failures: u32,
-    /// The camera that failed last: another one is tried first.
+    /// The camera that failed since the last good picture: another one is tried first.
     failed: Option<PathBuf>,
 }
 
@@ -485,8 +467,7 @@ impl V4l2Camera {
             .into_iter()
             .filter_map(|found| Some((found.mode.ok()?, found.node)))
             .collect();
-        // Infra-red cameras beside a colour camera send grey.
-        cameras.sort_by_key(|(mode, node)| (self.failed.as_ref() == Some(node), mode.fourcc == *b"GREY"));
+        cameras.sort_by_key(|(mode, node)| preference(*mode, node, self.failed.as_deref()));
         let Some((mode, node)) = cameras.first() else {
             self.failed = None;
             self.failures = 0;
@@ -550,6 +531,7 @@ impl Source for V4l2Camera {
         match streaming.frame(&newest, at) {
             Some(frame) => {
                 self.failures = 0;
+                self.failed = None;
                 Capture::Frame(frame)
             }
             None => Capture::Fault { fault: Fault::BadFrame, at },
@@ -588,10 +570,24 @@ mod tests {
             (Path::new("/dev/\0"), "invalid"),
         ] {
             let options = Options { which: Which::Node(node.to_owned()), ..Options::default() };
-            let text = find(&options).unwrap_err().to_string();
-            assert!(text.starts_with("no camera can be used") && text.contains(reason), "{text}");
+            let found = list(&options);
+            assert!(matches!(&found[..], [one] if one.mode.is_err()), "{found:?}");
+            assert!(found[0].to_string().contains(reason), "{}", found[0]);
         }
-        assert!(NoCamera(Vec::new()).to_string().contains("plug in a USB camera"));
+    }
+
+    #[test]
+    fn after_a_failure_another_colour_camera_is_tried_and_no_infra_red_one() {
+        let mode = |fourcc: &[u8; 4]| Mode { fourcc: *fourcc, width: 640, height: 480, rate: None };
+        let mut cameras = [("ir", mode(b"GREY")), ("first", mode(b"YUYV")), ("second", mode(b"MJPG"))]
+            .map(|(node, mode)| (mode, Path::new(node)));
+        let mut order = |failed: Option<&str>| {
+            cameras.sort_by_key(|(_, node)| *node);
+            cameras.sort_by_key(|(mode, node)| preference(*mode, node, failed.map(Path::new)));
+            cameras.map(|(_, node)| node.to_str().unwrap())
+        };
+        assert_eq!(order(None), ["first", "second", "ir"]);
+        assert_eq!(order(Some("first")), ["second", "first", "ir"]);
     }
 
     #[test]

@@ -243,7 +243,8 @@ Examples:
   maskbell check --annotate out/ photos/      copies with boxes: green covered, red bare,
                                               orange nose out, grey unsure
 
-A JSON object looks like this, boxes in pixels from the upper left corner:
+A JSON object looks like this, boxes in pixels from the upper left corner of the picture as it is shown,
+upright after the rotation that its EXIF data ask for:
   {\"image\": \"me.jpg\", \"faces\": [{\"box\": [x1, y1, x2, y2], \"score\": 0.97,
    \"verdict\": \"covered\" or \"nose_out\" or \"bare\" or \"unsure\", \"mouth\": 0.01, \"nose\": 0.02}]}
 A frame of a clip also has \"frame\": its number, counted from 0.";

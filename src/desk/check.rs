@@ -91,12 +91,14 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
     Ok(if check.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// A bar on standard error while there are several pictures and somebody who watches.
+/// A bar on standard error while there is somebody who watches; only what is being looked at, if it is a single one.
 fn progress(length: usize) -> ProgressBar {
-    if length < 2 || !io::stderr().is_terminal() {
+    if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:30} {pos} of {len}, {eta} left  {wide_msg}");
+    let template =
+        if length < 2 { "{spinner} {wide_msg}" } else { "{bar:30} {pos} of {len}, {eta} left  {wide_msg}" };
+    let style = ProgressStyle::with_template(template);
     ProgressBar::new(length as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
@@ -151,7 +153,7 @@ impl Check {
             self.print(&Entry::new(&one.name, Some(number), size, &faces))?;
             self.progress.set_message(format!("{}, frame {number}", one.name));
         }
-        Ok(())
+        recording.take_error().map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Prints one picture's line (or lines, for people) as one write.
@@ -258,7 +260,9 @@ mod tests {
     fn faces() -> Faces {
         let bounds = Rect::new(-3.0, 1.26, 7.94, 99.0);
         let (score, mouth, nose) = (0.98765, 0.5, 1.0 / 3.0);
-        Faces::from_slice(&[Face { bounds, score, mouth, nose, verdict: Verdict::NoseOut }]).unwrap()
+        let (mouth_bounds, nose_bounds) = (None, Some(bounds));
+        let verdict = Verdict::NoseOut;
+        Faces::from_slice(&[Face { bounds, score, mouth, nose, mouth_bounds, nose_bounds, verdict }]).unwrap()
     }
 
     #[test]

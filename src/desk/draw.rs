@@ -9,8 +9,11 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
 use embedded_graphics::text::{Baseline, Text};
 
+use crate::geometry::Rect;
 use crate::vision::{Face, Verdict};
 
+/// Width of the line around a mouth or a nose that is seen, in units of the canvas.
+const THIN_LINE: u32 = 1;
 /// Width of a box's line and the margin of a label, in units of the canvas.
 const LINE: i32 = 2;
 /// A picture whose shorter side has this many pixels is drawn on at scale 1, twice as many at 2, and so on, so that
@@ -40,7 +43,8 @@ impl<'a> Canvas<'a> {
         Self { rgb, width, height, scale: (width.min(height) / SIDE_AT_SCALE_1).max(1) }
     }
 
-    /// Draws a box with verdict and scores for each face, the best face on top.
+    /// Draws a box with verdict and scores for each face, the best face on top, and thin boxes around the mouth and the
+    /// nose if they are seen.
     pub fn faces(&mut self, faces: &[Face]) {
         for face in faces.iter().rev() {
             self.face(face);
@@ -54,17 +58,13 @@ impl<'a> Canvas<'a> {
 
     fn face(&mut self, face: &Face) {
         let colour = colour(face.verdict);
-        // Float to integer casts saturate; a line's width beyond the picture is far enough for what is not seen.
-        let unit = |pixels: f32, units: u32| {
-            ((pixels / self.scale as f32).round() as i32).clamp(-LINE, units as i32 + LINE)
-        };
-        let Size { width, height } = self.size();
-        let bounds = Rectangle::with_corners(
-            Point::new(unit(face.bounds.left, width), unit(face.bounds.top, height)),
-            Point::new(unit(face.bounds.right, width), unit(face.bounds.bottom, height)),
-        );
+        for part in [face.mouth_bounds, face.nose_bounds].iter().flatten() {
+            let part = self.units(part);
+            infallible(part.into_styled(PrimitiveStyle::with_stroke(colour, THIN_LINE)).draw(self));
+        }
+        let bounds = self.units(&face.bounds);
         infallible(bounds.into_styled(PrimitiveStyle::with_stroke(colour, LINE as u32)).draw(self));
-        if width >= LEAST_LABELLED_WIDTH {
+        if self.size().width >= LEAST_LABELLED_WIDTH {
             let verdict = format!("{} {:.2}", face.verdict, face.score);
             let scores = format!("mouth {:.2} nose {:.2}", face.mouth, face.nose);
             let lines = [(verdict.as_str(), &FONT_7X13_BOLD), (scores.as_str(), &FONT_6X10)];
@@ -72,6 +72,19 @@ impl<'a> Canvas<'a> {
             let y = if above >= 0 { above } else { bounds.top_left.y };
             self.label(Point::new(bounds.top_left.x, y), colour, &lines);
         }
+    }
+
+    /// Where a box of the picture's pixels lies on the canvas.
+    fn units(&self, bounds: &Rect) -> Rectangle {
+        // Float to integer casts saturate; a line's width beyond the picture is far enough for what is not seen.
+        let unit = |pixels: f32, units: u32| {
+            ((pixels / self.scale as f32).round() as i32).clamp(-LINE, units as i32 + LINE)
+        };
+        let Size { width, height } = self.size();
+        Rectangle::with_corners(
+            Point::new(unit(bounds.left, width), unit(bounds.top, height)),
+            Point::new(unit(bounds.right, width), unit(bounds.bottom, height)),
+        )
     }
 
     /// Black lines on `background`, moved to lie within the picture's width.
@@ -144,10 +157,9 @@ fn infallible<T>(drawn: Result<T, Infallible>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Rect;
 
     fn face(bounds: Rect, verdict: Verdict) -> Face {
-        Face { bounds, score: 0.97, mouth: 0.5, nose: 0.25, verdict }
+        Face { bounds, score: 0.97, mouth: 0.5, nose: 0.25, mouth_bounds: None, nose_bounds: None, verdict }
     }
 
     fn drawn(width: usize, height: usize, faces: &[Face]) -> Vec<u8> {
@@ -175,6 +187,24 @@ mod tests {
             assert_eq!(pixel(&rgb, 320, 140, 150), [0; 3], "{verdict:?} in the middle");
             assert_eq!(pixel(&rgb, 320, 101, 60), is, "{verdict:?} label above");
         }
+    }
+
+    #[test]
+    fn a_mouth_and_a_nose_that_are_seen_get_thin_boxes() {
+        let whole = face(Rect::new(100.0, 80.0, 180.0, 200.0), Verdict::Bare);
+        let mouth = Some(Rect::new(120.0, 150.0, 160.0, 170.0));
+        let nose = Some(Rect::new(130.0, 120.0, 150.0, 140.0));
+        let is_drawn = |face: Face, y: usize| {
+            let rgb = drawn(320, 240, &[face]);
+            assert_eq!(
+                [y - 1, y + 1].map(|y| pixel(&rgb, 320, 140, y)),
+                [[0; 3]; 2],
+                "beside the line at {y}"
+            );
+            pixel(&rgb, 320, 140, y) != [0; 3]
+        };
+        assert!(is_drawn(Face { mouth_bounds: mouth, ..whole }, 170) && !is_drawn(whole, 170));
+        assert!(is_drawn(Face { nose_bounds: nose, ..whole }, 140) && !is_drawn(whole, 140));
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! Finding pictures and clips.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use crate::camera::pictures::is_picture_name;
-use crate::camera::{OpenError, is_motion_jpeg};
+use crate::camera::pictures::{is_picture_name, search};
+use crate::camera::{OpenError, is_clip_name, is_motion_jpeg};
 
 /// A picture or a clip that was found.
 #[derive(Debug)]
@@ -21,20 +20,17 @@ pub struct Found {
     pub clip: bool,
 }
 
-/// Everything to check among `paths`: files as they are, folders searched through and through in the order of names.
-///
-/// In a folder the extension decides what is a picture or a clip.  Links to files are followed, links to folders
-/// within a folder are not (they may lead in circles), and hidden files are left out.  What cannot be found is in the
-/// list, too, in its place.
+/// Everything to check among `paths`: files as they are, folders as [`search`] goes through them.  What cannot be found
+/// is in the list, too, in its place.
 pub fn find(paths: &[PathBuf]) -> Vec<Result<Found, OpenError>> {
     let mut found = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let before = found.len();
-            search(path, path, &mut found);
-            if found.len() == before {
+            let all = search(path);
+            if all.is_empty() {
                 found.push(Err(refused(path, "there are no pictures or clips in this folder")));
             }
+            found.extend(all.into_iter().map(|one| one.map(|one| within(path, one))));
         } else {
             found.push(file(path));
         }
@@ -56,32 +52,11 @@ fn file(path: &Path) -> Result<Found, OpenError> {
     })
 }
 
-fn search(root: &Path, folder: &Path, found: &mut Vec<Result<Found, OpenError>>) {
-    let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let mut entries = match entries {
-        Ok(entries) => entries,
-        Err(cause) => return found.push(Err(OpenError::io(folder)(cause))),
-    };
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let clip = is_clip_name(&path);
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            search(root, &path, found);
-        } else if (clip || is_picture_name(&path)) && path.is_file() {
-            let copy = path.strip_prefix(root).unwrap_or(&path).to_owned();
-            let parts: Vec<_> = copy.iter().map(|part| part.to_string_lossy()).collect();
-            found.push(Ok(Found { name: parts.join("/"), path, copy, clip }));
-        }
-    }
-}
-
-fn is_clip_name(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default();
-    extension.eq_ignore_ascii_case("mjpeg") || extension.eq_ignore_ascii_case("mjpg")
+/// What was found at `path` in the folder `root`.
+fn within(root: &Path, path: PathBuf) -> Found {
+    let copy = path.strip_prefix(root).unwrap_or(&path).to_owned();
+    let parts: Vec<_> = copy.iter().map(|part| part.to_string_lossy()).collect();
+    Found { name: parts.join("/"), clip: is_clip_name(&path), path, copy }
 }
 
 fn refused(path: &Path, reason: &str) -> OpenError {

@@ -1,14 +1,18 @@
 //! The roles at the desk: watch with a window, check pictures, play melodies.
+#![allow(
+    unreachable_pub,
+    reason = "private modules let the compiler find dead code; `pub` there is for each other"
+)]
 
-pub mod args;
-pub mod check;
-pub mod copies;
-pub mod draw;
-pub mod find;
-pub mod rgb;
-pub mod tune;
-pub mod watch;
-pub mod window;
+mod args;
+mod check;
+mod copies;
+mod draw;
+mod find;
+mod rgb;
+mod tune;
+mod watch;
+mod window;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};

@@ -8,8 +8,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use indicatif::{ProgressBar, ProgressStyle};
+
 use super::args::WatchArgs;
 use super::window::{Window, WindowError};
+use crate::appliance::Attendant;
 use crate::board::Board;
 use crate::camera::v4l2::{self, V4l2Camera, Which};
 use crate::camera::{self, Fault, OpenError, Pace, Source};
@@ -17,7 +20,6 @@ use crate::config::{self, Config};
 use crate::policy::Reminder;
 use crate::runtime::RuntimeError;
 use crate::signal::Signals;
-use crate::vision::Face;
 use crate::watch::{Turn, Watch};
 
 /// Why watching ended, or did not begin.
@@ -53,23 +55,27 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
     let mut source = open(args, &config)?;
     let mut watch = Watch::new(args.thresholds.over(config.thresholds), config.times)?;
     let mut desk = Desk {
-        signals: Signals::start(&Board::detect(), &config.signals),
+        attendant: Attendant::new(Signals::start(&Board::detect(), &config.signals), None),
         show: args.show,
         window: None,
-        fault: None,
+        progress: if args.fast { progress() } else { ProgressBar::hidden() },
         tally: Tally::default(),
         error: None,
     };
     let start = Instant::now();
-    watch.run(&mut *source, |turn| match desk.take(&turn) {
+    watch.run(&mut *source, |turn| match desk.take(turn) {
         Ok(flow) => flow,
         Err(error) => {
             desk.error = Some(error);
             ControlFlow::Break(())
         }
     })?;
+    desk.progress.finish_and_clear();
     if let Some(error) = desk.error {
         return Err(error);
+    }
+    if let Some(error) = source.take_error() {
+        return Err(error.into());
     }
     if let (Some(path), 0) = (&args.source, desk.tally.frames) {
         return Err(WatchError::NoPictures(path.display().to_string()));
@@ -113,27 +119,37 @@ fn open(args: &WatchArgs, config: &Config) -> Result<Box<dyn Source>, WatchError
     Ok(Box::new(V4l2Camera::new(options)))
 }
 
-/// What happens at the desk with each turn of the loop.
+/// Counts frames on standard error, if somebody watches it.
+fn progress() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {pos} frames");
+    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}
+
+/// What happens at the desk with each turn of the loop, besides what happens on the card.
 struct Desk {
-    signals: Signals,
+    attendant: Attendant,
     show: bool,
     window: Option<Window>,
-    /// The last fault, which is told once.
-    fault: Option<Fault>,
+    progress: ProgressBar,
     tally: Tally,
     error: Option<WatchError>,
 }
 
 impl Desk {
-    fn take(&mut self, turn: &Turn<'_>) -> Result<ControlFlow<()>, WatchError> {
-        match *turn {
+    fn take(&mut self, turn: Turn<'_>) -> Result<ControlFlow<()>, WatchError> {
+        if let Turn::Blind(fault @ Fault::NoCamera) = turn
+            && self.tally.frames == 0
+        {
+            return Err(WatchError::NoCamera(fault.to_string()));
+        }
+        // What is logged must not mix with the progress.
+        self.progress.suspend(|| self.attendant.attend(turn));
+        match turn {
             Turn::Seen { frame, faces, reminder, took } => {
                 self.tally.frames += 1;
-                self.fault = None;
-                log::debug!("{:.2} s: {}", frame.captured_at().as_secs_f32(), Words(faces));
+                self.progress.inc(1);
                 if let Some(reminder) = reminder {
                     self.tally.reminders[reminder as usize] += 1;
-                    self.signals.remind(reminder);
                 }
                 if self.show {
                     let window = match &mut self.window {
@@ -144,13 +160,7 @@ impl Desk {
                 }
             }
             Turn::Blind(fault) => {
-                if fault == Fault::NoCamera && self.tally.frames == 0 {
-                    return Err(WatchError::NoCamera(fault.to_string()));
-                }
                 self.tally.broken += usize::from(fault == Fault::BadFrame);
-                if self.fault.replace(fault) != Some(fault) {
-                    log::warn!("{fault}");
-                }
                 if let Some(window) = &mut self.window {
                     window.wait();
                 }
@@ -187,26 +197,57 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Faces in words, for the log.
-struct Words<'a>(&'a [Face]);
-
-impl fmt::Display for Words<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("no face");
-        }
-        for (number, face) in self.0.iter().enumerate() {
-            let comma = if number == 0 { "" } else { ", " };
-            let Face { verdict, score, mouth, nose, .. } = face;
-            write!(f, "{comma}{verdict} (face {score:.2} mouth {mouth:.2} nose {nose:.2})")?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::{Frame, PixelFormat};
+    use crate::signal::buzzer::tests::{Notebook, Told};
+    use crate::signal::buzzer::{Buzzer, LOUDEST};
+    use crate::signal::led::Led;
+    use crate::signal::melody::Melodies;
+    use crate::vision::Faces;
+
+    #[test]
+    fn a_pi_at_the_desk_is_told_of_frames() {
+        let notebook = Notebook::default();
+        let buzzer = Buzzer::new(notebook.clone(), LOUDEST);
+        let signals = Signals::with_pins(Some(buzzer), None::<Led<NoPin>>, Melodies::default());
+        let mut desk = Desk {
+            attendant: Attendant::new(signals, None),
+            show: false,
+            window: None,
+            progress: ProgressBar::hidden(),
+            tally: Tally::default(),
+            error: None,
+        };
+        let frame = Frame::new(&[0; 4], PixelFormat::Grey, 2, 2, 2, Duration::ZERO).unwrap();
+        let faces = Faces::new();
+        let turn = Turn::Seen { frame: &frame, faces: &faces, reminder: None, took: Duration::ZERO };
+        assert!(desk.take(turn).unwrap().is_continue());
+        // The first frame ends the start with a chirp; the test ends when it is heard.
+        while !notebook.0.lock().unwrap().iter().any(|told| matches!(told, Told::Period(_))) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(desk.take(Turn::Blind(Fault::BadFrame)).unwrap().is_continue());
+        assert_eq!((desk.tally.frames, desk.tally.broken), (1, 1));
+    }
+
+    /// A pin that nothing is connected to.
+    struct NoPin;
+
+    impl embedded_hal::digital::ErrorType for NoPin {
+        type Error = std::convert::Infallible;
+    }
+
+    impl embedded_hal::digital::OutputPin for NoPin {
+        fn set_low(&mut self) -> Result<(), Self::Error> {
+            Ok(())
+        }
+
+        fn set_high(&mut self) -> Result<(), Self::Error> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn the_summary_counts() {

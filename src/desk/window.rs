@@ -1,8 +1,10 @@
 //! The window of `--show`.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use minifb::{Key, ScaleMode, WindowOptions};
+use minifb::{InputCallback, Key, ScaleMode, WindowOptions};
 
 use super::draw::Canvas;
 use super::rgb;
@@ -25,6 +27,8 @@ pub struct WindowError(#[from] minifb::Error);
 /// A window that shows frames with boxes and times.
 pub struct Window {
     window: minifb::Window,
+    /// Esc or Q has been pressed.
+    closing: Rc<Cell<bool>>,
     rgb: Vec<u8>,
     pixels: Vec<u32>,
     shown_at: Option<Instant>,
@@ -50,7 +54,9 @@ impl Window {
         let mut window = minifb::Window::new("maskbell", side(width), side(height), options)?;
         // The source sets the pace.
         window.set_target_fps(0);
-        Ok(Self { window, rgb: Vec::new(), pixels: Vec::new(), shown_at: None, interval: 0.0 })
+        let closing = Rc::default();
+        window.set_input_callback(Box::new(Keys { closing: Rc::clone(&closing) }));
+        Ok(Self { window, closing, rgb: Vec::new(), pixels: Vec::new(), shown_at: None, interval: 0.0 })
     }
 
     /// Shows `frame`, the boxes of `faces`, and that the look at them took `look`.
@@ -79,7 +85,7 @@ impl Window {
 
     /// Whether the user has not closed it: with its button, Esc or Q.
     pub fn is_open(&self) -> bool {
-        self.window.is_open() && !self.window.is_key_down(Key::Escape) && !self.window.is_key_down(Key::Q)
+        self.window.is_open() && !self.closing.get()
     }
 
     /// Frames a second, as shown.
@@ -91,5 +97,36 @@ impl Window {
             self.interval += share * (newest - self.interval);
         }
         if self.interval > 0.0 { 1.0 / self.interval } else { 0.0 }
+    }
+}
+
+/// Notes keys as they are pressed: one that is released before the next frame is shown counts, too.
+struct Keys {
+    closing: Rc<Cell<bool>>,
+}
+
+impl InputCallback for Keys {
+    fn add_char(&mut self, _: u32) {}
+
+    fn set_key_state(&mut self, key: Key, is_pressed: bool) {
+        if is_pressed && matches!(key, Key::Escape | Key::Q) {
+            self.closing.set(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_pressed_and_released_between_two_frames_closes_the_window() {
+        for (key, closes) in [(Key::Escape, true), (Key::Q, true), (Key::A, false)] {
+            let closing = Rc::default();
+            let mut keys = Keys { closing: Rc::clone(&closing) };
+            keys.set_key_state(key, true);
+            keys.set_key_state(key, false);
+            assert_eq!(closing.get(), closes, "{key:?}");
+        }
     }
 }

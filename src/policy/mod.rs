@@ -47,8 +47,8 @@ pub struct Times {
 }
 
 impl Times {
-    /// A face missed for no longer than this keeps its looks: a blurred frame, a turned head.  After a longer miss it
-    /// still is the same visit, but its looks are counted anew.
+    /// A face missed, or unsure, for no longer than this keeps its looks: a blurred frame, a turned head.  After a
+    /// longer time it still is the same visit, but its looks are counted anew.
     pub const SHORT_MISS: Duration = Duration::from_secs(1);
 }
 

@@ -10,7 +10,7 @@ const MS: Duration = Duration::from_millis(1);
 
 fn face(x: f32, size: f32, verdict: Verdict) -> Face {
     let bounds = Rect::centred(x, 240.0, size, size * 1.2);
-    Face { bounds, score: 0.9, mouth: 0.5, nose: 0.5, verdict }
+    Face { bounds, score: 0.9, mouth: 0.5, nose: 0.5, mouth_bounds: None, nose_bounds: None, verdict }
 }
 
 /// A door, seen at a steady rate: plays scenes to a policy and notes when it reminds.
@@ -113,6 +113,18 @@ fn looks_are_counted_anew_after_more_than_a_short_miss() {
 
     let mut door = Door::at(10);
     door.stand(0.4, Bare).nobody(0.8).stand(0.1, Bare).stand(5.0, Unsure);
+    assert_eq!(door.reminders(), [Reminder::Mask]);
+}
+
+#[test]
+fn agreement_does_not_reach_across_a_longer_silence() {
+    // Five looks within 133 ms, and one that agrees with them long after.
+    let mut door = Door::at(30);
+    door.stand(0.15, Bare).stand(3.7, Unsure).stand(0.03, Bare).stand(5.0, Unsure);
+    assert_eq!(door.reminders(), []);
+
+    let mut door = Door::at(30);
+    door.stand(0.15, Bare).stand(0.8, Unsure).stand(0.03, Bare).stand(5.0, Unsure);
     assert_eq!(door.reminders(), [Reminder::Mask]);
 }
 
@@ -405,6 +417,8 @@ fn any_face() -> impl Strategy<Value = Face> {
         score,
         mouth: score,
         nose: score,
+        mouth_bounds: None,
+        nose_bounds: None,
         verdict,
     })
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use heapless::Vec;
 
-use super::Times;
 use super::visit::Visit;
 use crate::vision::{Face, MAX_FACES};
 
@@ -109,9 +108,6 @@ impl Tracks {
         }
         while let Some((track, face)) = self.likeliest(now, &places) {
             let track = &mut self.list[track];
-            if now - track.seen > Times::SHORT_MISS {
-                track.visit.interrupt();
-            }
             if let Some(place) = places[face] {
                 track.place = place;
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use heapless::HistoryBuf;
 
-use super::Reminder;
+use super::{Reminder, Times};
 use crate::vision::Verdict;
 
 /// Looks that vote.
@@ -46,6 +46,11 @@ impl Visit {
             Verdict::NoseOut => Some(Reminder::Nose),
             Verdict::Bare => Some(Reminder::Mask),
         };
+        // After a longer silence, out of sight or unsure, counting starts anew.  What has been said stays said.
+        if self.looks.recent().is_some_and(|last| now - last.at > Times::SHORT_MISS) {
+            self.looks.clear();
+            self.agreed = None;
+        }
         self.looks.write(Look { at: now, calls_for });
 
         let majority = [Reminder::Mask, Reminder::Nose]
@@ -55,12 +60,6 @@ impl Visit {
             Some((before, since)) if before == reminder => (reminder, since),
             _ => (reminder, self.votes(now, reminder).map(|look| look.at).min().unwrap_or(now)),
         });
-    }
-
-    /// Starts counting anew: the person was out of sight for a moment.  What has been said stays said.
-    pub(super) fn interrupt(&mut self) {
-        self.looks.clear();
-        self.agreed = None;
     }
 
     /// The reminder that this person is to hear now, if any, after looks have agreed for `agreement`.

@@ -47,7 +47,7 @@ impl<P: Pwm> Buzzer<P> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::convert::Infallible;
     use std::sync::{Arc, Mutex};
 

@@ -1,8 +1,9 @@
 //! Reminders and the device's state, to be heard and seen.
 //!
 //! On a Pi a passive piezo on a PWM pin and an LED; on a PC a log line and the terminal bell.  [`Signals`] is all that
-//! the main loop sees of it: its calls only leave a note in a few atomics and wake the thread that plays, so they
-//! never wait and never allocate, and tones keep their timing whatever a frame costs.
+//! the main loop sees of it: its calls leave a note in a few atomics and wake the thread that plays, so tones keep
+//! their timing whatever a frame costs.  They never allocate, and wait for nothing but the log's writer, when a reminder
+//! is logged, and on a PC for the terminal, which rings.
 //!
 //! Data flows from [`rtttl`] (text) to [`melody`] (notes) to [`player`] (what sounds and lights when), and from there
 //! through embedded-hal's traits to [`buzzer`] and [`led`]; `board` has the pins.

@@ -40,7 +40,7 @@ impl From<Reminder> for Tone {
     }
 }
 
-/// Tones that wait: each at most once, the first to sound first.
+/// Tones that wait: each at most once, and to sound in the order in which [`Tones::pop`] lists them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tones(u8);
 

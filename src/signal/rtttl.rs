@@ -91,7 +91,7 @@ impl fmt::Display for Mistake {
                 write!(f, "there is no `{note}#`: allowed are c, c#, d, d#, e, f, f#, g, g#, a, a#, b")
             }
             Self::Comma(found) => write!(f, "{found} where a comma should be"),
-            Self::TooLong => write!(f, "the melody is too long: allowed are {MAX_NOTES} notes"),
+            Self::TooLong => write!(f, "the melody is too long: at most {MAX_NOTES} notes are allowed, the short rests between equal notes included"),
         }
     }
 }
@@ -376,6 +376,9 @@ mod tests {
         let long = format!("x::{}c", "c,d,".repeat(MAX_NOTES / 2));
         let place = 4 + 2 * MAX_NOTES;
         assert_eq!(parse(&long), Err(MelodyError { position: place, mistake: Mistake::TooLong }));
+        let equal = format!("x::c{}", ",c".repeat(MAX_NOTES / 2));
+        let told = parse(&equal).unwrap_err().to_string();
+        assert!(told.contains("the short rests between equal notes included"), "{told}");
     }
 
     proptest! {

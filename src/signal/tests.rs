@@ -72,6 +72,7 @@ fn without_a_buzzer_the_fault_is_noted_and_the_rest_goes_on() {
     let pin = Pin::default();
     let signals =
         Signals::with_pins(None::<Buzzer<Notebook>>, Some(Led::new(pin.clone())), Melodies::default());
+    assert!(signals.notes.has(Fault::NoBuzzer));
     signals.frame_done();
     signals.remind(Reminder::Mask);
     let before = pin.0.lock().unwrap().len();

@@ -55,6 +55,10 @@ pub struct Face {
     pub mouth: f32,
     /// How sure the mouth model is that a nose can be seen, 0 to 1.
     pub nose: f32,
+    /// Where the mouth is seen, in pixels of the frame; `None` below the threshold.
+    pub mouth_bounds: Option<Rect>,
+    /// Where the nose is seen, in pixels of the frame; `None` below the threshold.
+    pub nose_bounds: Option<Rect>,
     /// What follows from them.
     pub verdict: Verdict,
 }
@@ -121,13 +125,21 @@ impl Vision {
     pub fn look(&mut self, frame: &Frame, looks: Looks) -> Result<&Faces, RuntimeError> {
         self.faces.clear();
         for found in self.face_finder.find(frame, looks)? {
-            let [mouth, nose] = self.mouth_finder.find(frame, &found.bounds)?.map(|part| part.score);
+            let [mouth, nose] = self.mouth_finder.find(frame, &found.bounds)?;
             let verdict = if self.can_be_judged(&found.bounds, frame) {
-                judge(mouth, nose, &self.thresholds)
+                judge(mouth.score, nose.score, &self.thresholds)
             } else {
                 Verdict::Unsure
             };
-            let face = Face { bounds: found.bounds, score: found.score, mouth, nose, verdict };
+            let face = Face {
+                bounds: found.bounds,
+                score: found.score,
+                mouth: mouth.score,
+                nose: nose.score,
+                mouth_bounds: mouth.seen(self.thresholds.mouth),
+                nose_bounds: nose.seen(self.thresholds.nose),
+                verdict,
+            };
             // Both lists hold MAX_FACES.
             let _ = self.faces.push(face);
         }

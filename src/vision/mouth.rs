@@ -43,6 +43,13 @@ pub(super) struct Part {
     pub(super) bounds: Rect,
 }
 
+impl Part {
+    /// Where it is, if its score reaches `threshold`.
+    pub(super) fn seen(&self, threshold: f32) -> Option<Rect> {
+        (self.score >= threshold).then_some(self.bounds)
+    }
+}
+
 /// Looks for mouth and nose in faces.
 #[derive(Debug)]
 pub(super) struct MouthFinder {

@@ -4,7 +4,6 @@
 //! C's is counted by defining `malloc` and its kin in this program, which the dynamic linker prefers to the C
 //! library's; glibc offers its own under other names.  It is a program without a test harness, because all threads are
 //! counted and the harness's own allocates now and then.
-#![cfg(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static")))]
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -39,7 +38,7 @@ const FRAMES: usize = 1000;
 /// Frames of the sample visit.
 const CLIP_FRAMES: usize = 199;
 
-fn main() {
+pub(crate) fn run() {
     check_counters();
 
     // As on the card: a kernel log that takes it all, and a console that has taken its fill and takes no more.
