@@ -96,10 +96,10 @@ fn every_key_is_set() {
 
 #[test]
 fn a_mistake_names_line_key_value_and_what_is_allowed_and_costs_only_its_key() {
-    let text = "[sensitivity]\nmouth = 1.5\nnose = 0.8\n";
+    let text = "[sensitivity]\nmouth = 1.5\nnose = 0.9\n";
     let line = "line 2: sensitivity.mouth = 1.5 is not allowed: it must be a number from 0 to 1; its default is used";
     assert_eq!(told(text), [line]);
-    let nose = Thresholds { nose: 0.8, ..Thresholds::default() };
+    let nose = Thresholds { nose: 0.9, ..Thresholds::default() };
     assert_eq!(read(text.as_bytes()).0, Config { thresholds: nose, ..Config::default() });
 }
 
