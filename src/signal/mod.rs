@@ -128,6 +128,10 @@ impl Signals {
             .spawn(move || player::play(&shared, buzzer, led, melodies));
         match spawned {
             Ok(handle) => {
+                // A thread allocates while it starts: that is to be over before the first frame.
+                while !notes.was_taken() && !handle.is_finished() {
+                    thread::yield_now();
+                }
                 let player = handle.thread().clone();
                 Self { notes, output: Output::Pins { player, handle: Some(handle) } }
             }
