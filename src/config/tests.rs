@@ -104,6 +104,20 @@ fn a_mistake_names_line_key_value_and_what_is_allowed_and_costs_only_its_key() {
 }
 
 #[test]
+fn values_that_contradict_each_other_are_given_up_together() {
+    for text in ["led.pin = 18", "[buzzer]\npin = 12\n[led]\npin = 12"] {
+        let line = "led.pin and buzzer.pin are the same: the LED needs a pin of its own; the defaults of both are used";
+        assert_eq!(told(text), [line]);
+        assert_eq!(read(text.as_bytes()).0, Config::default());
+    }
+    for text in ["sensitivity.mouth = 0.39", "sensitivity = { mouth = 0.9, nose = 0.9, covered = 0.91 }"] {
+        assert!(told(text)[0].starts_with("sensitivity.covered is above"), "{text}");
+        assert_eq!(read(text.as_bytes()).0, Config::default());
+    }
+    assert!(told("sensitivity.covered = 0.5").is_empty(), "equal is in order");
+}
+
+#[test]
 fn values_of_the_wrong_kind_or_out_of_range_are_refused() {
     for wrong in [
         "sensitivity.mouth = nan",

@@ -170,10 +170,13 @@ impl Signals {
 
     /// Whether whoever plays has looked for notes since this was last asked.
     ///
-    /// Each turn of the loop leaves one, so that a driver of pins that hangs does not go unnoticed.
+    /// Wakes it for the next time that this is asked, so that a driver of pins that hangs does not go unnoticed.
     pub fn is_alive(&self) -> bool {
         match &self.output {
-            Output::Pins { .. } => self.notes.was_taken(),
+            Output::Pins { player, .. } => {
+                player.unpark();
+                self.notes.was_taken()
+            }
             Output::Terminal => true,
         }
     }
