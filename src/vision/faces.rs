@@ -21,7 +21,7 @@ pub(super) const WIDTH: usize = 320;
 pub(super) const HEIGHT: usize = 240;
 
 /// Input pixels between neighbouring cells of each output, in the order of [`CONTRACT`].
-const STRIDES: [usize; 3] = [8, 16, 32];
+pub(super) const STRIDES: [usize; 3] = [8, 16, 32];
 
 /// Score and box of each stride, by turns.
 static CONTRACT: Contract = Contract {
@@ -42,7 +42,7 @@ const fn cells(stride: usize, channels: usize) -> [usize; 4] {
 }
 
 /// Most boxes kept before suppression: a face answers in up to about nine cells of each of two strides.
-const MAX_CANDIDATES: usize = MAX_FACES * 18;
+pub(super) const MAX_CANDIDATES: usize = MAX_FACES * 18;
 
 /// Boxes that overlap a better one by more than this (intersection over union) are the same face.
 ///
@@ -107,16 +107,7 @@ impl FaceFinder {
             let (scores, boxes) = (self.network.output(2 * at), self.network.output(2 * at + 1));
             decode(scores, boxes, stride, least, &mut self.candidates);
         }
-        for candidate in &mut self.candidates {
-            candidate.bounds = to_frame(candidate.bounds, view);
-        }
-        // The input's grey margin holds no face; a comparison with NaN is false.
-        let (width, height) = (frame.width() as f32, frame.height() as f32);
-        self.candidates.retain(|candidate| {
-            let (x, y) = candidate.bounds.centre();
-            (0.0..width).contains(&x) && (0.0..height).contains(&y)
-        });
-        Ok(suppress(&mut self.candidates))
+        Ok(in_frame(&mut self.candidates, view, frame))
     }
 }
 
@@ -124,7 +115,7 @@ impl FaceFinder {
 ///
 /// As YuNet codes them: the centre as an offset from the cell's corner in strides, width and height as the logarithm
 /// of their size in strides.
-fn decode<const N: usize>(
+pub(super) fn decode<const N: usize>(
     scores: Tensor,
     boxes: Tensor,
     stride: usize,
@@ -171,6 +162,24 @@ pub(super) fn suppress<const N: usize>(candidates: &mut Vec<Candidate, N>) -> Fo
         }
     }
     found
+}
+
+/// Candidates in input pixels as faces in frame pixels, best first.
+pub(super) fn in_frame<const N: usize>(
+    candidates: &mut Vec<Candidate, N>,
+    view: View,
+    frame: &Frame,
+) -> Found {
+    for candidate in &mut *candidates {
+        candidate.bounds = to_frame(candidate.bounds, view);
+    }
+    // The input's grey margin holds no face; a comparison with NaN is false.
+    let (width, height) = (frame.width() as f32, frame.height() as f32);
+    candidates.retain(|candidate| {
+        let (x, y) = candidate.bounds.centre();
+        (0.0..width).contains(&x) && (0.0..height).contains(&y)
+    });
+    suppress(candidates)
 }
 
 /// From input pixels to frame pixels.

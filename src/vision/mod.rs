@@ -1,6 +1,9 @@
 //! From a frame to faces with verdicts: two networks in a row.
 
 mod faces;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod looks;
 mod mouth;
 mod resample;

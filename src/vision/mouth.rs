@@ -7,26 +7,26 @@ use super::resample::{View, resample};
 use super::sigmoid;
 use crate::frame::Frame;
 use crate::geometry::Rect;
-use crate::runtime::{Contract, Network, RuntimeError};
+use crate::runtime::{Contract, Network, RuntimeError, Tensor};
 
 /// The bytes of the mouth model.
 const MODEL: &[u8] = include_bytes!("../../models/mouth.tflite");
 
 /// Side of the mouth model's square input in pixels.
-const SIDE: usize = 96;
+pub(super) const SIDE: usize = 96;
 
 /// Input pixels between neighbouring cells.
 const STRIDE: usize = 8;
 
 /// Cells along each side.
-const CELLS: usize = SIDE / STRIDE;
+pub(super) const CELLS: usize = SIDE / STRIDE;
 
 /// Side of the crop as a multiple of the face box's longer side: detectors and annotators disagree about where a face
 /// ends, and the chin must be in the picture.  The network is trained with the same number.
 const CROP: f32 = 1.4;
 
 /// Mouth and nose.
-const CLASSES: usize = 2;
+pub(super) const CLASSES: usize = 2;
 
 static CONTRACT: Contract = Contract {
     name: "mouth",
@@ -67,29 +67,33 @@ impl MouthFinder {
         let view = crop(face);
         resample::<SIDE, SIDE>(frame, view, self.network.input());
         self.network.run()?;
-        let (scores, boxes) = (self.network.output(0), self.network.output(1));
-        Ok(std::array::from_fn(|class| {
-            let of_class = scores.values.iter().skip(class).step_by(CLASSES);
-            let (cell, &best) =
-                of_class.enumerate().max_by_key(|&(_, score)| score).expect("the grid's size is checked");
-            let code = &boxes.values[(cell * CLASSES + class) * 4..][..4];
-            let [x, y, width, height] = std::array::from_fn(|part| boxes.quantization.real(code[part]));
-            let pixels = STRIDE as f32 * view.scale;
-            Part {
-                score: sigmoid(scores.quantization.real(best)),
-                bounds: Rect::centred(
-                    view.left + ((cell % CELLS) as f32 + x) * pixels,
-                    view.top + ((cell / CELLS) as f32 + y) * pixels,
-                    width.exp() * pixels,
-                    height.exp() * pixels,
-                ),
-            }
-        }))
+        Ok(decode(self.network.output(0), self.network.output(1), view))
     }
 }
 
+/// Mouth and nose in the cells where their scores are best, in pixels of the frame.
+pub(super) fn decode(scores: Tensor, boxes: Tensor, view: View) -> [Part; CLASSES] {
+    std::array::from_fn(|class| {
+        let of_class = scores.values.iter().skip(class).step_by(CLASSES);
+        let (cell, &best) =
+            of_class.enumerate().max_by_key(|&(_, score)| score).expect("the grid's size is checked");
+        let code = &boxes.values[(cell * CLASSES + class) * 4..][..4];
+        let [x, y, width, height] = std::array::from_fn(|part| boxes.quantization.real(code[part]));
+        let pixels = STRIDE as f32 * view.scale;
+        Part {
+            score: sigmoid(scores.quantization.real(best)),
+            bounds: Rect::centred(
+                view.left + ((cell % CELLS) as f32 + x) * pixels,
+                view.top + ((cell / CELLS) as f32 + y) * pixels,
+                width.exp() * pixels,
+                height.exp() * pixels,
+            ),
+        }
+    })
+}
+
 /// The square around a face that the network looks at.
-fn crop(face: &Rect) -> View {
+pub(super) fn crop(face: &Rect) -> View {
     let (x, y) = face.centre();
     let side = CROP * face.width().max(face.height());
     View { left: x - side / 2.0, top: y - side / 2.0, scale: side / SIDE as f32 }
