@@ -359,12 +359,21 @@ pub enum Mistake {
         /// What is wrong with it, and where.
         mistake: MelodyError,
     },
+    /// Values that are allowed each, but not together.
+    #[error("{what}; the defaults of {keys} are used")]
+    Contradiction {
+        /// What must hold, and does not.
+        what: &'static str,
+        /// The keys that fall back.
+        keys: &'static str,
+    },
 }
 
 impl Mistake {
     fn line(&self) -> usize {
         match self {
             Self::TooLong => 0,
+            Self::Contradiction { .. } => usize::MAX,
             Self::Encoding { line }
             | Self::Syntax { line, .. }
             | Self::Unknown { line, .. }
@@ -411,8 +420,29 @@ pub fn read(bytes: &[u8]) -> (Config, Vec<Mistake>) {
             mistakes.push(mistake);
         }
     });
+    mistakes.extend(settle(&mut config));
     mistakes.sort_by_key(Mistake::line);
     (config, mistakes)
+}
+
+/// Gives up values that contradict each other.
+fn settle(config: &mut Config) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    let (settings, default) = (&mut config.signals, Settings::default());
+    if settings.led_pin == settings.buzzer_pin {
+        (settings.led_pin, settings.buzzer_pin) = (default.led_pin, default.buzzer_pin);
+        let what = "led.pin and buzzer.pin are the same: the LED needs a pin of its own";
+        mistakes.push(Mistake::Contradiction { what, keys: "both" });
+    }
+    let (thresholds, default) = (&mut config.thresholds, Thresholds::default());
+    if thresholds.covered > thresholds.mouth.min(thresholds.nose) {
+        let Thresholds { mouth, nose, covered, .. } = default;
+        *thresholds = Thresholds { mouth, nose, covered, ..*thresholds };
+        let what =
+            "sensitivity.covered is above sensitivity.mouth or nose: it must be at most the lower of the two";
+        mistakes.push(Mistake::Contradiction { what, keys: "the three" });
+    }
+    mistakes
 }
 
 /// Empties the lines that are no TOML, one after the other, and says what was wrong with them.

@@ -149,10 +149,13 @@ fn the_stills_of_the_sample_are_judged_rightly() {
         ("masked.jpg", &["covered"]),
         ("nose_out.jpg", &["nose_out"]),
     ] {
-        let lines = json(&run(&["check", "--json", text(&sample(still))]));
-        let faces = lines[0]["faces"].as_array().unwrap();
-        let seen: Vec<_> = faces.iter().map(|face| face["verdict"].as_str().unwrap()).collect();
-        assert_eq!(seen, verdicts, "{still}");
+        for looks in [&[][..], &["--one-look"]] {
+            let picture = sample(still);
+            let lines = json(&run(&[&["check", "--json", text(&picture)], looks].concat()));
+            let faces = lines[0]["faces"].as_array().unwrap();
+            let seen: Vec<_> = faces.iter().map(|face| face["verdict"].as_str().unwrap()).collect();
+            assert_eq!(seen, verdicts, "{still} {looks:?}");
+        }
     }
 }
 
