@@ -67,7 +67,7 @@ pub fn run() -> ExitCode {
     if is_wrong {
         signals.fault(Fault::BadConfig);
     }
-    let mut watch = match Watch::new(config.thresholds, config.times) {
+    let mut watch = match Watch::new(config.thresholds, config.times, config.orientation) {
         Ok(watch) => watch,
         Err(error) => stay_blind(&error, &signals),
     };

@@ -14,6 +14,7 @@ use log::LevelFilter;
 use toml::de::{DeTable, DeValue};
 
 use crate::camera::v4l2::{Options, Which};
+use crate::frame::{Orientation, Rotation};
 use crate::policy::Times;
 use crate::signal::Settings;
 use crate::signal::melody::Melody;
@@ -43,6 +44,8 @@ pub struct Config {
     pub signals: Settings,
     /// Which camera, and what is wanted of it.
     pub camera: Options,
+    /// What makes the camera's pictures upright.
+    pub orientation: Orientation,
     /// The least important level that is logged.
     pub log_level: LevelFilter,
 }
@@ -54,6 +57,7 @@ impl Default for Config {
             times: Times::default(),
             signals: Settings::default(),
             camera: Options::default(),
+            orientation: Orientation::default(),
             log_level: LevelFilter::Info,
         }
     }
@@ -216,6 +220,24 @@ pub static KEYS: &[Key] = &[
             let wanted = text(value)?;
             let format = formats.iter().find(|format| name(format) == wanted);
             format.map(|&format| config.camera.format = format).ok_or(Refusal::NotAllowed)
+        },
+    },
+    Key {
+        table: "camera",
+        name: "rotation",
+        allowed: "0, 90, 180 or 270, the degrees clockwise that turn the picture upright",
+        set: |config, value| {
+            let rotation = Rotation::from_degrees(whole(value, 0..=u16::MAX)?);
+            rotation.map(|rotation| config.orientation.rotation = rotation).ok_or(Refusal::NotAllowed)
+        },
+    },
+    Key {
+        table: "camera",
+        name: "mirror",
+        allowed: "true or false",
+        set: |config, value| {
+            config.orientation.mirror = value.as_bool().ok_or(Refusal::NotAllowed)?;
+            Ok(())
         },
     },
     Key {

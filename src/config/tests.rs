@@ -74,6 +74,8 @@ fn every_key_is_set() {
         width = 1280
         height = 720
         format = "MJPG"
+        rotation = 270
+        mirror = true
         [log]
         level = "Debug"
         "##,
@@ -91,6 +93,7 @@ fn every_key_is_set() {
     let camera =
         Options { which: Which::Name("C270".into()), width: 1280, height: 720, format: Some(*b"MJPG") };
     assert_eq!((config.camera, config.log_level), (camera, LevelFilter::Debug));
+    assert_eq!(config.orientation, Orientation { rotation: Rotation::Clockwise270, mirror: true });
     assert_eq!(right("camera.device = '/dev/video2'").camera.which, Which::Node("/dev/video2".into()));
 }
 
@@ -143,6 +146,10 @@ fn values_of_the_wrong_kind_or_out_of_range_are_refused() {
         "camera.width = 159",
         "camera.height = 1081",
         "camera.format = 'H264'",
+        "camera.rotation = 45",
+        "camera.rotation = -90",
+        "camera.rotation = '90'",
+        "camera.mirror = 1",
         "log.level = 'loud'",
         "log.level = 3",
     ] {
