@@ -454,6 +454,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder to write to")
     out: Path = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(SEED)
 
     background = entrance()

@@ -60,8 +60,8 @@ pub struct WatchArgs {
     /// Show a window: green box covered, red bare, orange nose out, grey unsure (Esc or Q closes it)
     #[arg(long)]
     pub show: bool,
-    /// Read settings from this file, as the device reads maskbell.toml from its card; what else stands on the command
-    /// line goes before it
+    /// Read settings from this file, as the device reads maskbell.toml from its card (but the log's level: see -v); what
+    /// else stands on the command line goes before it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How sure to be.

@@ -26,7 +26,7 @@ use crate::watch::{Turn, Watch};
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// There is no camera.
-    #[error("{0}, or watch a recording with --source PATH")]
+    #[error("{0}; a recording is watched with --source PATH")]
     NoCamera(String),
     /// The file of settings cannot be read, or has mistakes, one a line.
     #[error("{0}")]
@@ -95,7 +95,8 @@ fn configure(path: &Path) -> Result<Config, WatchError> {
         return Ok(config);
     }
     let mistakes: Vec<_> = mistakes.iter().map(|mistake| format!("{}, {mistake}", path.display())).collect();
-    Err(WatchError::Config(mistakes.join("\n")))
+    let end = "nothing was watched: correct the file (the device would go on with the defaults)";
+    Err(WatchError::Config(format!("{}\n{end}", mistakes.join("\n"))))
 }
 
 fn open(args: &WatchArgs, config: &Config) -> Result<Box<dyn Source>, WatchError> {
