@@ -62,14 +62,12 @@ pub fn run() -> ExitCode {
     info!("maskbell {} on {board}", env!("CARGO_PKG_VERSION"));
 
     let (config, is_wrong) = configure(first);
-    log::set_max_level(
-        env::var(LOG_LEVEL).ok().and_then(|level| level.parse().ok()).unwrap_or(config.log_level),
-    );
+    log::set_max_level(log_level().unwrap_or(config.log_level));
     let signals = Signals::start(&board, &config.signals);
     if is_wrong {
         signals.fault(Fault::BadConfig);
     }
-    let mut watch = match Watch::new(config.thresholds, config.times) {
+    let mut watch = match Watch::new(config.thresholds, config.times, config.orientation) {
         Ok(watch) => watch,
         Err(error) => stay_blind(&error, &signals),
     };
@@ -111,7 +109,14 @@ fn stay_blind(error: &RuntimeError, signals: &Signals) -> ! {
 /// What `maskbell.toml` says, and whether it has mistakes, which are logged.
 fn configure(first: bool) -> (Config, bool) {
     let read = if first {
-        boot::read_config().map_err(|error| error.to_string())
+        match boot::read_config() {
+            // Not a card of ours, an initramfs for example: there is nothing to be wrong.
+            Err(error @ boot::BootError::NotFound) => {
+                warn!("no maskbell.toml: {error}");
+                Ok(None)
+            }
+            read => read.map_err(|error| error.to_string()),
+        }
     } else {
         let file = env::var_os(CONFIG_FILE);
         let load = |path| File::open(path).and_then(config::load);
@@ -130,10 +135,20 @@ fn configure(first: bool) -> (Config, bool) {
             (Config::default(), false)
         }
         Err(error) => {
-            warn!("no maskbell.toml: {error}; defaults are used");
-            (Config::default(), false)
+            error!("no maskbell.toml: {error}; defaults are used");
+            (Config::default(), true)
         }
     }
+}
+
+/// What [`LOG_LEVEL`] asks for.
+fn log_level() -> Option<LevelFilter> {
+    let level = env::var(LOG_LEVEL).ok()?;
+    let known = level.parse();
+    if known.is_err() {
+        error!("{LOG_LEVEL}={level} is not allowed: it must be off, error, warn, info, debug or trace");
+    }
+    known.ok()
 }
 
 fn tell(mistakes: &[Mistake]) {

@@ -14,6 +14,7 @@ use log::LevelFilter;
 use toml::de::{DeTable, DeValue};
 
 use crate::camera::v4l2::{Options, Which};
+use crate::frame::{Orientation, Rotation};
 use crate::policy::Times;
 use crate::signal::Settings;
 use crate::signal::melody::Melody;
@@ -43,6 +44,8 @@ pub struct Config {
     pub signals: Settings,
     /// Which camera, and what is wanted of it.
     pub camera: Options,
+    /// What makes the camera's pictures upright.
+    pub orientation: Orientation,
     /// The least important level that is logged.
     pub log_level: LevelFilter,
 }
@@ -54,6 +57,7 @@ impl Default for Config {
             times: Times::default(),
             signals: Settings::default(),
             camera: Options::default(),
+            orientation: Orientation::default(),
             log_level: LevelFilter::Info,
         }
     }
@@ -219,6 +223,24 @@ pub static KEYS: &[Key] = &[
         },
     },
     Key {
+        table: "camera",
+        name: "rotation",
+        allowed: "0, 90, 180 or 270, the degrees clockwise that turn the picture upright",
+        set: |config, value| {
+            let rotation = Rotation::from_degrees(whole(value, 0..=u16::MAX)?);
+            rotation.map(|rotation| config.orientation.rotation = rotation).ok_or(Refusal::NotAllowed)
+        },
+    },
+    Key {
+        table: "camera",
+        name: "mirror",
+        allowed: "true or false",
+        set: |config, value| {
+            config.orientation.mirror = value.as_bool().ok_or(Refusal::NotAllowed)?;
+            Ok(())
+        },
+    },
+    Key {
         table: "log",
         name: "level",
         allowed: "\"off\", \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
@@ -337,12 +359,21 @@ pub enum Mistake {
         /// What is wrong with it, and where.
         mistake: MelodyError,
     },
+    /// Values that are allowed each, but not together.
+    #[error("{what}; the defaults of {keys} are used")]
+    Contradiction {
+        /// What must hold, and does not.
+        what: &'static str,
+        /// The keys that fall back.
+        keys: &'static str,
+    },
 }
 
 impl Mistake {
     fn line(&self) -> usize {
         match self {
             Self::TooLong => 0,
+            Self::Contradiction { .. } => usize::MAX,
             Self::Encoding { line }
             | Self::Syntax { line, .. }
             | Self::Unknown { line, .. }
@@ -389,8 +420,29 @@ pub fn read(bytes: &[u8]) -> (Config, Vec<Mistake>) {
             mistakes.push(mistake);
         }
     });
+    mistakes.extend(settle(&mut config));
     mistakes.sort_by_key(Mistake::line);
     (config, mistakes)
+}
+
+/// Gives up values that contradict each other.
+fn settle(config: &mut Config) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    let (settings, default) = (&mut config.signals, Settings::default());
+    if settings.led_pin == settings.buzzer_pin {
+        (settings.led_pin, settings.buzzer_pin) = (default.led_pin, default.buzzer_pin);
+        let what = "led.pin and buzzer.pin are the same: the LED needs a pin of its own";
+        mistakes.push(Mistake::Contradiction { what, keys: "both" });
+    }
+    let (thresholds, default) = (&mut config.thresholds, Thresholds::default());
+    if thresholds.covered > thresholds.mouth.min(thresholds.nose) {
+        let Thresholds { mouth, nose, covered, .. } = default;
+        *thresholds = Thresholds { mouth, nose, covered, ..*thresholds };
+        let what =
+            "sensitivity.covered is above sensitivity.mouth or nose: it must be at most the lower of the two";
+        mistakes.push(Mistake::Contradiction { what, keys: "the three" });
+    }
+    mistakes
 }
 
 /// Empties the lines that are no TOML, one after the other, and says what was wrong with them.

@@ -1,8 +1,11 @@
 //! One picture as a camera delivers it: pixels, their layout, and when they were taken.
 
+mod orientation;
 pub(crate) mod pixels;
 
 use std::time::Duration;
+
+pub use orientation::{Orientation, Rotation};
 
 /// How the pixels of a [`Frame`] lie in memory (names as V4L2 uses them).
 ///
@@ -102,19 +105,22 @@ pub enum FrameError {
 /// The constructor checks sizes once, so that everything behind it can index without failing.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
+    /// As stored.
     width: usize,
+    /// As stored.
     height: usize,
     stride: usize,
     format: PixelFormat,
     data: &'a [u8],
     captured_at: Duration,
+    orientation: Orientation,
 }
 
 impl<'a> Frame<'a> {
     /// Longest side in pixels.  V4L2 and JPEG end at 65,535; products of two sides and a pixel's bytes fit 64 bits.
     pub const MAX_SIDE: usize = 65_535;
 
-    /// A picture of `width` × `height` pixels in `data`, whose rows start `stride` bytes apart.
+    /// A picture of `width` × `height` pixels in `data`, whose rows start `stride` bytes apart, upright as it is stored.
     ///
     /// `captured_at` is the time since the source was opened, in the source's own clock.  Bytes beyond the picture
     /// are ignored (drivers pad).
@@ -148,20 +154,31 @@ impl<'a> Frame<'a> {
         if data.len() < expected {
             return Err(FrameError::Short { got: data.len(), expected });
         }
-        Ok(Self { width, height, stride, format, data, captured_at })
+        let orientation = Orientation { rotation: Rotation::None, mirror: false };
+        Ok(Self { width, height, stride, format, data, captured_at, orientation })
     }
 
-    /// Pixels in a row, 1 to [`Frame::MAX_SIDE`].
+    /// The same picture, to be seen through `orientation`.  No pixel is moved: who reads them turns them.
+    pub const fn oriented(self, orientation: Orientation) -> Self {
+        Self { orientation, ..self }
+    }
+
+    /// What makes the stored picture upright.
+    pub const fn orientation(&self) -> Orientation {
+        self.orientation
+    }
+
+    /// Pixels in a row of the upright picture, 1 to [`Frame::MAX_SIDE`].
     pub const fn width(&self) -> usize {
-        self.width
+        if self.orientation.swaps_axes() { self.height } else { self.width }
     }
 
-    /// Rows, 1 to [`Frame::MAX_SIDE`].
+    /// Rows of the upright picture, 1 to [`Frame::MAX_SIDE`].
     pub const fn height(&self) -> usize {
-        self.height
+        if self.orientation.swaps_axes() { self.width } else { self.height }
     }
 
-    /// Bytes from the start of a row to that of the next (of luma, for planar formats).
+    /// Bytes from the start of a stored row to that of the next (of luma, for planar formats).
     pub const fn stride(&self) -> usize {
         self.stride
     }
@@ -171,7 +188,7 @@ impl<'a> Frame<'a> {
         self.format
     }
 
-    /// The pixels: at least [`PixelFormat::frame_bytes`] bytes.
+    /// The pixels as they are stored: at least [`PixelFormat::frame_bytes`] bytes.
     pub const fn data(&self) -> &'a [u8] {
         self.data
     }

@@ -23,7 +23,7 @@
 //! | [`appliance`] | the role on the card |
 //! | `desk` | the roles on a PC (feature `desk`) |
 //!
-//! From the second frame on the loop allocates nothing, in Rust and in C++; `tests/fixed_memory` proves it.
+//! From the second frame on the loop allocates nothing; `tests/fixed_memory` proves it.
 #![deny(missing_docs)]
 
 pub mod appliance;

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use crate::camera::{Capture, Fault, Source};
-use crate::frame::Frame;
+use crate::frame::{Frame, Orientation};
 use crate::policy::{Policy, Reminder, Times};
 use crate::runtime::RuntimeError;
 use crate::vision::{Faces, Looks, Thresholds, Vision};
@@ -17,7 +17,7 @@ use crate::vision::{Faces, Looks, Thresholds, Vision};
 pub enum Turn<'a> {
     /// A frame was looked at.
     Seen {
-        /// The frame.
+        /// The frame, as it is to be seen.
         frame: &'a Frame<'a>,
         /// The faces in it.
         faces: &'a Faces,
@@ -35,16 +35,17 @@ pub enum Turn<'a> {
 pub struct Watch {
     vision: Vision,
     policy: Policy,
+    orientation: Orientation,
 }
 
 impl Watch {
-    /// Loads the networks.
+    /// Loads the networks.  `orientation` is what makes the source's pictures upright.
     ///
     /// # Errors
     ///
     /// [`RuntimeError`] if a model file does not fit this program.
-    pub fn new(thresholds: Thresholds, times: Times) -> Result<Self, RuntimeError> {
-        Ok(Self { vision: Vision::new(thresholds)?, policy: Policy::new(times) })
+    pub fn new(thresholds: Thresholds, times: Times, orientation: Orientation) -> Result<Self, RuntimeError> {
+        Ok(Self { vision: Vision::new(thresholds)?, policy: Policy::new(times), orientation })
     }
 
     /// Looks at what `source` delivers and reports each turn, until the source ends or `report` breaks off.
@@ -63,6 +64,7 @@ impl Watch {
             let flow = match source.next() {
                 Capture::Frame(frame) => {
                     let arrived = Instant::now();
+                    let frame = frame.oriented(self.orientation);
                     let faces = self.vision.look(&frame, Looks::One)?;
                     let reminder = self.policy.observe(frame.captured_at(), faces);
                     report(Turn::Seen { frame: &frame, faces, reminder, took: arrived.elapsed() })

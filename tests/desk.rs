@@ -149,10 +149,13 @@ fn the_stills_of_the_sample_are_judged_rightly() {
         ("masked.jpg", &["covered"]),
         ("nose_out.jpg", &["nose_out"]),
     ] {
-        let lines = json(&run(&["check", "--json", text(&sample(still))]));
-        let faces = lines[0]["faces"].as_array().unwrap();
-        let seen: Vec<_> = faces.iter().map(|face| face["verdict"].as_str().unwrap()).collect();
-        assert_eq!(seen, verdicts, "{still}");
+        for looks in [&[][..], &["--one-look"]] {
+            let picture = sample(still);
+            let lines = json(&run(&[&["check", "--json", text(&picture)], looks].concat()));
+            let faces = lines[0]["faces"].as_array().unwrap();
+            let seen: Vec<_> = faces.iter().map(|face| face["verdict"].as_str().unwrap()).collect();
+            assert_eq!(seen, verdicts, "{still} {looks:?}");
+        }
     }
 }
 
@@ -291,6 +294,37 @@ fn a_file_of_settings_is_used_and_all_its_mistakes_are_told() {
         .collect();
     assert_eq!(lines.len(), 3, "{}", err(&refused));
     assert_refused(&watch(&["--config", "no/such.toml"]), 1, "no/such.toml");
+}
+
+#[test]
+fn a_face_is_found_in_a_turned_picture_when_the_rotation_is_set() {
+    let bare = image::open(sample("bare.jpg")).unwrap();
+    // Turned against the clock, so that the setting turns it back.
+    let folder = folder(&[
+        ("0.png", encoded(bare.clone(), ImageFormat::Png)),
+        ("90.png", encoded(bare.rotate270(), ImageFormat::Png)),
+        ("180.png", encoded(bare.rotate180(), ImageFormat::Png)),
+        ("270.png", encoded(bare.rotate90(), ImageFormat::Png)),
+        ("0.toml", Vec::new()),
+        ("90.toml", b"[camera]\nrotation = 90\n".to_vec()),
+        ("180.toml", b"[camera]\nrotation = 180\n".to_vec()),
+        ("270.toml", b"[camera]\nrotation = 270\n".to_vec()),
+        ("45.toml", b"[camera]\nrotation = 45\n".to_vec()),
+    ]);
+    let file = |name: String| text(&folder.path().join(name)).to_owned();
+    let watch = |picture: &str, settings: &str| {
+        let (picture, settings) = (file(format!("{picture}.png")), file(format!("{settings}.toml")));
+        run(&["--source", &picture, "--fast", "-v", "--config", &settings])
+    };
+    let upright = err(&watch("0", "0"));
+    assert!(upright.contains("watching: 640×480") && upright.contains(": bare ("), "{upright}");
+    for degrees in ["90", "180", "270"] {
+        // The same face with the same scores.
+        assert_eq!(err(&watch(degrees, degrees)), upright, "{degrees}");
+        assert_ne!(err(&watch(degrees, "0")), upright, "{degrees}");
+    }
+    let says = "line 2: camera.rotation = 45 is not allowed: it must be 0, 90, 180 or 270";
+    assert_refused(&watch("90", "45"), 1, says);
 }
 
 #[test]

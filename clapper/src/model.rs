@@ -16,8 +16,9 @@ use crate::quantize::Quantization;
 /// Most bytes of all tensors together.  Far above what a small network needs, far below what could overflow.
 pub(crate) const MOST_BYTES: usize = 1 << 28;
 
-/// Most inputs of an operation.  Lists may share their bytes in a file, so that a small one could ask for many.
-const MOST_INPUTS: usize = 64;
+/// Most inputs and most outputs of an operation.  Lists may share their bytes in a file, so that a small one could ask
+/// for many.
+const MOST_OPERANDS: usize = 64;
 
 /// Dimensions of a tensor, filled up with ones in front: batch, rows, columns, channels.
 pub type Shape = [usize; 4];
@@ -145,16 +146,16 @@ impl<'a> Model<'a> {
             root.tables(1).part("the list of operations")?.collect::<Result<_, _>>().part("an operation")?;
 
         let tables = graph.tables(0).part("the list of tensors")?;
-        let tensors = tables
-            .enumerate()
-            .map(|(at, table)| read_tensor(at, table.part("a tensor")?, &buffers))
-            .collect::<Result<Vec<_>, _>>()?;
-        if tensors
-            .iter()
-            .try_fold(0usize, |sum, tensor| sum.checked_add(tensor.bytes()))
-            .is_none_or(|sum| sum > MOST_BYTES)
-        {
-            return Err(Error::TooLarge { limit: MOST_BYTES });
+        let mut tensors = Vec::new();
+        let mut bytes = 0;
+        for (at, table) in tables.enumerate() {
+            let tensor = read_tensor(at, table.part("a tensor")?, &buffers)?;
+            // Each time, as tensors, too, may share the bytes of a small file; each is at most MOST_BYTES long.
+            bytes += tensor.bytes();
+            if bytes > MOST_BYTES {
+                return Err(Error::TooLarge { limit: MOST_BYTES });
+            }
+            tensors.push(tensor);
         }
         let index = |index: i32| match usize::try_from(index) {
             Ok(index) if index < tensors.len() => Ok(index),
@@ -167,8 +168,9 @@ impl<'a> Model<'a> {
             let code = table.scalar::<u32>(0, 0).part("an operation")? as usize;
             let code = *codes.get(code).ok_or(Error::Damaged("the kind of an operation"))?;
             let inputs = table.scalars(1).part("an operation's inputs")?;
-            if inputs.len() > MOST_INPUTS {
-                return Err(Error::Damaged("a list of inputs of a sensible length"));
+            let outputs = table.scalars::<i32>(2).part("an operation's outputs")?;
+            if inputs.len().max(outputs.len()) > MOST_OPERANDS {
+                return Err(Error::Damaged("a list of operands of a sensible length"));
             }
             Ok(Operator {
                 // The older field has one byte, which ends at 127; the newer one is 0 in older files.
@@ -179,7 +181,7 @@ impl<'a> Model<'a> {
                 inputs: inputs
                     .map(|tensor| if tensor == -1 { Ok(None) } else { index(tensor).map(Some) })
                     .collect::<Result<_, _>>()?,
-                outputs: list(table, 2)?,
+                outputs: outputs.map(index).collect::<Result<_, _>>()?,
                 options: table.table(4).part("an operation's options")?,
             })
         };

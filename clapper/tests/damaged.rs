@@ -6,8 +6,8 @@ use clapper::{Error, Network};
 use proptest::prelude::*;
 
 /// A case with several tensors and options, and one with a second operation.
-const CASES: [&str; 4] =
-    ["convolution_3x3", "depthwise_3x3_stride_2", "concatenation_rows", "bilinear_corners"];
+const CASES: [&str; 5] =
+    ["convolution_3x3", "depthwise_3x3_stride_2", "concatenation_rows", "bilinear_corners", "max_pool"];
 
 fn case(name: &str) -> Vec<u8> {
     fs::read(format!("truth/cases/{name}.tflite")).unwrap()

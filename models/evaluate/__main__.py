@@ -163,7 +163,10 @@ def report(runs: list[Run], data: Path) -> str:
     seen = [case for case in runs[0].shipped if case.found and case.height >= 20]
 
     def size(case: Case) -> str:
-        return next(f"{low} px and more" for low, _ in reversed(HEIGHTS) if case.height >= low)
+        return next(
+            f"{low}–{high} px" if high < 1e9 else f"{low} px and more"
+            for low, high in HEIGHTS if low <= case.height < high
+        )
 
     text += verdicts_by("height", seen, size)
     text += verdicts_by("light on the face", seen, partial(light, data))

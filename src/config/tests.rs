@@ -74,6 +74,8 @@ fn every_key_is_set() {
         width = 1280
         height = 720
         format = "MJPG"
+        rotation = 270
+        mirror = true
         [log]
         level = "Debug"
         "##,
@@ -91,16 +93,31 @@ fn every_key_is_set() {
     let camera =
         Options { which: Which::Name("C270".into()), width: 1280, height: 720, format: Some(*b"MJPG") };
     assert_eq!((config.camera, config.log_level), (camera, LevelFilter::Debug));
+    assert_eq!(config.orientation, Orientation { rotation: Rotation::Clockwise270, mirror: true });
     assert_eq!(right("camera.device = '/dev/video2'").camera.which, Which::Node("/dev/video2".into()));
 }
 
 #[test]
 fn a_mistake_names_line_key_value_and_what_is_allowed_and_costs_only_its_key() {
-    let text = "[sensitivity]\nmouth = 1.5\nnose = 0.8\n";
+    let text = "[sensitivity]\nmouth = 1.5\nnose = 0.9\n";
     let line = "line 2: sensitivity.mouth = 1.5 is not allowed: it must be a number from 0 to 1; its default is used";
     assert_eq!(told(text), [line]);
-    let nose = Thresholds { nose: 0.8, ..Thresholds::default() };
+    let nose = Thresholds { nose: 0.9, ..Thresholds::default() };
     assert_eq!(read(text.as_bytes()).0, Config { thresholds: nose, ..Config::default() });
+}
+
+#[test]
+fn values_that_contradict_each_other_are_given_up_together() {
+    for text in ["led.pin = 18", "[buzzer]\npin = 12\n[led]\npin = 12"] {
+        let line = "led.pin and buzzer.pin are the same: the LED needs a pin of its own; the defaults of both are used";
+        assert_eq!(told(text), [line]);
+        assert_eq!(read(text.as_bytes()).0, Config::default());
+    }
+    for text in ["sensitivity.mouth = 0.39", "sensitivity = { mouth = 0.9, nose = 0.9, covered = 0.91 }"] {
+        assert!(told(text)[0].starts_with("sensitivity.covered is above"), "{text}");
+        assert_eq!(read(text.as_bytes()).0, Config::default());
+    }
+    assert!(told("sensitivity.covered = 0.5").is_empty(), "equal is in order");
 }
 
 #[test]
@@ -129,6 +146,10 @@ fn values_of_the_wrong_kind_or_out_of_range_are_refused() {
         "camera.width = 159",
         "camera.height = 1081",
         "camera.format = 'H264'",
+        "camera.rotation = 45",
+        "camera.rotation = -90",
+        "camera.rotation = '90'",
+        "camera.mirror = 1",
         "log.level = 'loud'",
         "log.level = 3",
     ] {

@@ -3,25 +3,28 @@
 use crate::frame::pixels::{Grey, Nv12, Pixels, Rgb, Yu12, Yuyv};
 use crate::frame::{Frame, PixelFormat};
 
-/// Writes `frame` into `rgb` as packed `R G B` rows without padding: width × height × 3 bytes.
+/// Writes `frame`, upright, into `rgb` as packed `R G B` rows without padding: width × height × 3 bytes.
 ///
 /// For people's eyes: the models read the camera's own format.  `rgb` keeps its memory from frame to frame.
 pub fn from_frame(frame: &Frame<'_>, rgb: &mut Vec<u8>) {
     rgb.clear();
-    let size = (frame.width(), frame.height());
     match frame.format() {
-        PixelFormat::Rgb => convert(&Rgb(*frame), size, rgb),
-        PixelFormat::Grey => convert(&Grey(*frame), size, rgb),
-        PixelFormat::Yuyv => convert(&Yuyv(*frame), size, rgb),
-        PixelFormat::Nv12 => convert(&Nv12(*frame), size, rgb),
-        PixelFormat::Yu12 => convert(&Yu12(*frame), size, rgb),
+        PixelFormat::Rgb => convert(&Rgb(*frame), frame, rgb),
+        PixelFormat::Grey => convert(&Grey(*frame), frame, rgb),
+        PixelFormat::Yuyv => convert(&Yuyv(*frame), frame, rgb),
+        PixelFormat::Nv12 => convert(&Nv12(*frame), frame, rgb),
+        PixelFormat::Yu12 => convert(&Yu12(*frame), frame, rgb),
     }
 }
 
-fn convert<P: Pixels>(pixels: &P, (width, height): (usize, usize), rgb: &mut Vec<u8>) {
+fn convert<P: Pixels>(pixels: &P, frame: &Frame<'_>, rgb: &mut Vec<u8>) {
+    let (width, height, orientation) = (frame.width(), frame.height(), frame.orientation());
     rgb.reserve(width * height * 3);
     for row in 0..height {
+        let row = if orientation.reverses_rows() { height - 1 - row } else { row };
         for column in 0..width {
+            let column = if orientation.reverses_columns() { width - 1 - column } else { column };
+            let (row, column) = if orientation.swaps_axes() { (column, row) } else { (row, column) };
             // The cast saturates, so that 255.6 stays 255.
             rgb.extend(P::rgb(pixels.at(row, column).map(f32::from)).map(|value| (value + 0.5) as u8));
         }
@@ -31,6 +34,7 @@ fn convert<P: Pixels>(pixels: &P, (width, height): (usize, usize), rgb: &mut Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::{Orientation, Rotation};
     use std::time::Duration;
 
     // The 75 % colour bars of BT.601 that tell swapped chroma: (Y, U, V) and the colour they stand for.
@@ -78,5 +82,28 @@ mod tests {
         assert_colours(&convert(&nv12, PixelFormat::Nv12, (3, 3), 4), &expected);
         let yu12 = [&luma[..], &[r[1], b[1], w[1], w[1], r[2], b[2], w[2], w[2]]].concat();
         assert_colours(&convert(&yu12, PixelFormat::Yu12, (3, 3), 4), &expected);
+    }
+
+    #[test]
+    fn a_frame_is_shown_upright() {
+        // 1 2 3
+        // 4 5 6
+        let stored = Frame::new(&[1, 2, 3, 4, 5, 6], PixelFormat::Grey, 3, 2, 3, Duration::ZERO).unwrap();
+        for (degrees, mirror, expected) in [
+            (0, false, [1, 2, 3, 4, 5, 6]),
+            (90, false, [4, 1, 5, 2, 6, 3]),
+            (180, false, [6, 5, 4, 3, 2, 1]),
+            (270, false, [3, 6, 2, 5, 1, 4]),
+            (0, true, [3, 2, 1, 6, 5, 4]),
+            (90, true, [1, 4, 2, 5, 3, 6]),
+            (180, true, [4, 5, 6, 1, 2, 3]),
+            (270, true, [6, 3, 5, 2, 4, 1]),
+        ] {
+            let rotation = Rotation::from_degrees(degrees).unwrap();
+            let mut rgb = Vec::new();
+            from_frame(&stored.oriented(Orientation { rotation, mirror }), &mut rgb);
+            let seen: Vec<_> = rgb.iter().step_by(3).copied().collect();
+            assert_eq!(seen, expected, "{degrees} {mirror}");
+        }
     }
 }

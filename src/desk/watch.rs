@@ -53,7 +53,7 @@ pub enum WatchError {
 pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
     let config = args.config.as_deref().map(configure).transpose()?.unwrap_or_default();
     let mut source = open(args, &config)?;
-    let mut watch = Watch::new(args.thresholds.over(config.thresholds), config.times)?;
+    let mut watch = Watch::new(args.thresholds.over(config.thresholds), config.times, config.orientation)?;
     let mut desk = Desk {
         attendant: Attendant::new(Signals::start(&Board::detect(), &config.signals), None),
         show: args.show,

@@ -4,7 +4,7 @@ use super::Frame;
 
 /// A frame as three values a pixel, in its own colour space.
 pub(crate) trait Pixels {
-    /// The three values at `column` of `row`, both counted from 0.
+    /// The three values at the stored `column` of the stored `row`, both counted from 0.
     ///
     /// # Panics
     ///
@@ -75,7 +75,7 @@ impl Pixels for Nv12<'_> {
     #[inline]
     fn at(&self, row: usize, column: usize) -> [u8; 3] {
         let (stride, data) = (self.0.stride(), self.0.data());
-        let chroma = stride * (self.0.height() + row / 2) + column / 2 * 2;
+        let chroma = stride * (self.0.height + row / 2) + column / 2 * 2;
         [data[row * stride + column], data[chroma], data[chroma + 1]]
     }
 
@@ -90,7 +90,7 @@ pub(crate) struct Yu12<'a>(pub(crate) Frame<'a>);
 impl Pixels for Yu12<'_> {
     #[inline]
     fn at(&self, row: usize, column: usize) -> [u8; 3] {
-        let (stride, height, data) = (self.0.stride(), self.0.height(), self.0.data());
+        let (stride, height, data) = (self.0.stride(), self.0.height, self.0.data());
         let chroma_stride = stride / 2;
         let u = stride * height + chroma_stride * (row / 2) + column / 2;
         let v = u + chroma_stride * height.div_ceil(2);

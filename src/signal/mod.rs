@@ -128,6 +128,10 @@ impl Signals {
             .spawn(move || player::play(&shared, buzzer, led, melodies));
         match spawned {
             Ok(handle) => {
+                // A thread allocates while it starts: that is to be over before the first frame.
+                while !notes.was_taken() && !handle.is_finished() {
+                    thread::yield_now();
+                }
                 let player = handle.thread().clone();
                 Self { notes, output: Output::Pins { player, handle: Some(handle) } }
             }
@@ -166,10 +170,13 @@ impl Signals {
 
     /// Whether whoever plays has looked for notes since this was last asked.
     ///
-    /// Each turn of the loop leaves one, so that a driver of pins that hangs does not go unnoticed.
+    /// Wakes it for the next time that this is asked, so that a driver of pins that hangs does not go unnoticed.
     pub fn is_alive(&self) -> bool {
         match &self.output {
-            Output::Pins { .. } => self.notes.was_taken(),
+            Output::Pins { player, .. } => {
+                player.unpark();
+                self.notes.was_taken()
+            }
             Output::Terminal => true,
         }
     }

@@ -37,14 +37,23 @@ impl View {
 /// If `input` does not hold `WIDTH` × `HEIGHT` × 3 values.
 pub(super) fn resample<const WIDTH: usize, const HEIGHT: usize>(frame: &Frame, view: View, input: &mut [i8]) {
     assert_eq!(input.len(), WIDTH * HEIGHT * 3, "the input's size is checked when the network is loaded");
-    let columns = taps::<WIDTH>(view.left, view.scale, frame.width());
-    let rows = taps::<HEIGHT>(view.top, view.scale, frame.height());
+    let orientation = frame.orientation();
+    let mut columns = taps::<WIDTH>(view.left, view.scale, frame.width());
+    let mut rows = taps::<HEIGHT>(view.top, view.scale, frame.height());
+    // From here on they are stored rows and columns.
+    if orientation.reverses_columns() {
+        reverse(&mut columns, frame.width());
+    }
+    if orientation.reverses_rows() {
+        reverse(&mut rows, frame.height());
+    }
+    let turned = orientation.swaps_axes();
     match frame.format() {
-        PixelFormat::Rgb => fill(&Rgb(*frame), &columns, &rows, input),
-        PixelFormat::Grey => fill(&Grey(*frame), &columns, &rows, input),
-        PixelFormat::Yuyv => fill(&Yuyv(*frame), &columns, &rows, input),
-        PixelFormat::Nv12 => fill(&Nv12(*frame), &columns, &rows, input),
-        PixelFormat::Yu12 => fill(&Yu12(*frame), &columns, &rows, input),
+        PixelFormat::Rgb => fill(&Rgb(*frame), &columns, &rows, turned, input),
+        PixelFormat::Grey => fill(&Grey(*frame), &columns, &rows, turned, input),
+        PixelFormat::Yuyv => fill(&Yuyv(*frame), &columns, &rows, turned, input),
+        PixelFormat::Nv12 => fill(&Nv12(*frame), &columns, &rows, turned, input),
+        PixelFormat::Yu12 => fill(&Yu12(*frame), &columns, &rows, turned, input),
     }
 }
 
@@ -119,7 +128,24 @@ impl Taps {
     }
 }
 
-fn fill<P: Pixels>(pixels: &P, columns: &[Option<Taps>], rows: &[Option<Taps>], input: &mut [i8]) {
+/// Counts the taps of an axis of `length` pixels from its other end.
+fn reverse(taps: &mut [Option<Taps>], length: usize) {
+    for taps in taps.iter_mut().flatten() {
+        (taps.first, taps.last) = (length - 1 - taps.last, length - 1 - taps.first);
+        if taps.first < taps.last {
+            (taps.first_weight, taps.last_weight) = (taps.last_weight, taps.first_weight);
+        }
+    }
+}
+
+/// `turned`: `columns` are stored as rows, and `rows` as columns.
+fn fill<P: Pixels>(
+    pixels: &P,
+    columns: &[Option<Taps>],
+    rows: &[Option<Taps>],
+    turned: bool,
+    input: &mut [i8],
+) {
     for (output_row, row) in input.chunks_exact_mut(columns.len() * 3).zip(rows) {
         let Some(row) = row else {
             output_row.fill(OUTSIDE);
@@ -130,6 +156,8 @@ fn fill<P: Pixels>(pixels: &P, columns: &[Option<Taps>], rows: &[Option<Taps>], 
                 output.fill(OUTSIDE);
                 continue;
             };
+            // The weights of both axes are multiplied, so that pixels can be read in the order in which they lie.
+            let (row, column) = if turned { (column, row) } else { (row, column) };
             let mut mean = [0.0; 3];
             for y in row.first..=row.last {
                 let weight = row.weight(y);
@@ -166,9 +194,11 @@ fn sum<P: Pixels>(pixels: &P, row: usize, columns: std::ops::Range<usize>) -> [u
 
 #[cfg(test)]
 mod tests {
+    use std::marker::PhantomData;
     use std::time::Duration;
 
     use super::*;
+    use crate::frame::{Orientation, Rotation};
 
     fn frame(data: &[u8], format: PixelFormat, width: usize, height: usize, stride: usize) -> Frame<'_> {
         Frame::new(data, format, width, height, stride, Duration::ZERO).unwrap()
@@ -225,6 +255,82 @@ mod tests {
         let data = plain(PixelFormat::Grey, [0; 3], [200; 3]);
         let picture = frame(&data, PixelFormat::Grey, 6, 4, 24);
         assert_eq!(resampled::<3, 2>(&picture, View::whole(&picture, 3, 2)), vec![200; 18]);
+    }
+
+    /// A picture whose pixels have been turned one by one before they are read.
+    struct TurnedBefore<P> {
+        pixels: Vec<Vec<[u8; 3]>>,
+        format: PhantomData<P>,
+    }
+
+    impl<P: Pixels> Pixels for TurnedBefore<P> {
+        fn at(&self, row: usize, column: usize) -> [u8; 3] {
+            self.pixels[row][column]
+        }
+
+        fn rgb(values: [f32; 3]) -> [f32; 3] {
+            P::rgb(values)
+        }
+    }
+
+    /// Turns by quarters, each of which makes the columns, read from the bottom, into rows; then mirrors.
+    fn turned_before<P: Pixels>(pixels: &P, frame: &Frame, quarters: u16, mirror: bool) -> TurnedBefore<P> {
+        let mut picture: Vec<Vec<_>> = (0..frame.height())
+            .map(|row| (0..frame.width()).map(|column| pixels.at(row, column)).collect())
+            .collect();
+        for _ in 0..quarters {
+            picture = (0..picture[0].len())
+                .map(|column| picture.iter().rev().map(|row| row[column]).collect())
+                .collect();
+        }
+        if mirror {
+            picture.iter_mut().for_each(|row| row.reverse());
+        }
+        TurnedBefore { pixels: picture, format: PhantomData }
+    }
+
+    fn assert_turned<P: Pixels>(pixels: &P, frame: &Frame) {
+        for (quarters, mirror) in (0..4).flat_map(|quarters| [(quarters, false), (quarters, true)]) {
+            let before = turned_before(pixels, frame, quarters, mirror);
+            let rotation = Rotation::from_degrees(quarters * 90).unwrap();
+            let frame = frame.oriented(Orientation { rotation, mirror });
+            assert_eq!((frame.width(), frame.height()), (before.pixels[0].len(), before.pixels.len()));
+            for scale in [0.4, 1.0, 1.3, 2.0, 3.7, 20.0] {
+                let view = View { left: -0.9, top: 0.8, scale };
+                let columns = taps::<5>(view.left, scale, frame.width());
+                let rows = taps::<6>(view.top, scale, frame.height());
+                let mut expected = [99; 5 * 6 * 3];
+                fill(&before, &columns, &rows, false, &mut expected);
+                let seen = resampled::<5, 6>(&frame, view);
+                // Sums of floating-point numbers depend on their order.
+                let is_near = |(&seen, &expected): (&i32, &i8)| seen.abs_diff(i32::from(expected) + 128) <= 1;
+                assert!(
+                    seen.iter().zip(&expected).all(is_near),
+                    "{:?} {:?} {scale}: {seen:?}, not {expected:?}",
+                    frame.format(),
+                    frame.orientation()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_turned_frame_is_seen_as_if_its_pixels_had_been_turned_before() {
+        // Odd sides, so that chroma lies otherwise from the other end, and bytes that differ everywhere.
+        let (width, height, stride) = (7, 9, 24);
+        let data: Vec<u8> = (0..stride * height * 2).map(|at| (at * at * 31 + at * 57) as u8).collect();
+        for format in
+            [PixelFormat::Rgb, PixelFormat::Grey, PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Yu12]
+        {
+            let picture = frame(&data, format, width, height, stride);
+            match format {
+                PixelFormat::Rgb => assert_turned(&Rgb(picture), &picture),
+                PixelFormat::Grey => assert_turned(&Grey(picture), &picture),
+                PixelFormat::Yuyv => assert_turned(&Yuyv(picture), &picture),
+                PixelFormat::Nv12 => assert_turned(&Nv12(picture), &picture),
+                PixelFormat::Yu12 => assert_turned(&Yu12(picture), &picture),
+            }
+        }
     }
 
     #[test]
@@ -287,6 +393,8 @@ mod tests {
                 for offset in [-1e9, -7.5, -0.001, 0.0, 2.3, 6.999, 1e9, f32::NAN] {
                     let view = View { left: offset, top: offset, scale };
                     resampled::<9, 9>(&picture, view);
+                    let rotation = Rotation::Clockwise90;
+                    resampled::<9, 9>(&picture.oriented(Orientation { rotation, mirror: false }), view);
                 }
             }
         }

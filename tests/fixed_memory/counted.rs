@@ -21,6 +21,7 @@ use maskbell::board::console::Logger;
 use maskbell::board::watchdog::Watchdog;
 use maskbell::camera::mjpeg::MotionJpeg;
 use maskbell::camera::{DEFAULT_RATE, Pace};
+use maskbell::frame::Orientation;
 use maskbell::memory::{Allocator, heap_calls};
 use maskbell::policy::{Reminder, Times};
 use maskbell::signal::buzzer::{Buzzer, LOUDEST, Pwm};
@@ -51,7 +52,7 @@ pub(crate) fn run() {
 
     let clip = std::fs::read("sample/visit.mjpeg").unwrap();
     let mut source = MotionJpeg::from_bytes(clip, Pace::AsFast, DEFAULT_RATE).unwrap().repeat(true);
-    let mut watch = Watch::new(Thresholds::default(), Times::default()).unwrap();
+    let mut watch = Watch::new(Thresholds::default(), Times::default(), Orientation::default()).unwrap();
     let tones = Arc::new(AtomicUsize::new(0));
     let buzzer = Buzzer::new(TestPin { tones: Arc::clone(&tones) }, LOUDEST);
     let led = Led::new(TestPin { tones: Arc::default() });

@@ -12,7 +12,7 @@ use super::convolution::{Convolution, DepthwiseConvolution};
 use super::geometry::Geometry;
 use super::resize::{Alignment, Bilinear, Nearest};
 use super::shape::{Broadcast, Concatenation, Mean, Pad};
-use super::{Multiplication, Operation, axes, lookup};
+use super::{Multiplication, Operation, axes, lookup, rescale};
 use crate::error::Error;
 use crate::flatbuffer::{Scalar, Table};
 use crate::kernels::{Addition, Kernels};
@@ -101,9 +101,9 @@ impl<'a> Loader<'a> {
             }
             "RESIZE_NEAREST_NEIGHBOR" | "RESIZE_BILINEAR" => self.resize(name),
             "LOGISTIC" => self.lookup(|x| 1.0 / (1.0 + libm::expf(-x))),
-            "RELU" => self.lookup(|x| x.max(0.0)),
-            "RELU6" => self.lookup(|x| x.clamp(0.0, 6.0)),
-            "RELU_N1_TO_1" => self.lookup(|x| x.clamp(-1.0, 1.0)),
+            "RELU" => self.rescale(1),
+            "RELU6" => self.rescale(3),
+            "RELU_N1_TO_1" => self.rescale(2),
             "HARD_SWISH" => self.lookup(|x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0),
             "LEAKY_RELU" => {
                 let slope = self.option(0, 0.0f32)?;
@@ -115,7 +115,7 @@ impl<'a> Loader<'a> {
                     self.same_shape(0)?;
                     Ok(Operation::Quantize(int8("the output", output)?))
                 }
-                _ => self.lookup(|x| x),
+                _ => self.rescale(0),
             },
             "DEQUANTIZE" => {
                 self.same_shape(0)?;
@@ -179,9 +179,14 @@ impl<'a> Loader<'a> {
 
     /// Least and greatest stored value that the fused activation in `field` of the options leaves.
     fn bounds(&self, field: usize) -> Checked<(i32, i32)> {
+        self.bounds_of(self.option::<i8>(field, 0)?)
+    }
+
+    /// The least and the greatest stored output of a fused activation, by its number in the schema.
+    fn bounds_of(&self, activation: i8) -> Checked<(i32, i32)> {
         let quantization = int8("the output", self.output()?)?;
         let stored = |real: f32| i32::from(quantization.stored(real));
-        match self.option::<i8>(field, 0)? {
+        match activation {
             0 => Ok((-128, 127)),
             1 => Ok((stored(0.0), 127)),
             2 => Ok((stored(-1.0), stored(1.0))),
@@ -360,7 +365,8 @@ impl<'a> Loader<'a> {
         let (min, max) = self.bounds(0)?;
         let multiplication = Multiplication {
             zero_points: [one.zero_point, other.zero_point],
-            factor: Factor::new(f64::from(one.scale) * f64::from(other.scale) / f64::from(output.scale)),
+            // In single precision, as the reference does.
+            factor: Factor::new(f64::from(one.scale * other.scale / output.scale)),
             zero_point: output.zero_point,
             min,
             max,
@@ -481,6 +487,15 @@ impl<'a> Loader<'a> {
     fn lookup(&self, function: impl Fn(f32) -> f32) -> Checked<Operation> {
         self.same_shape(0)?;
         Ok(Operation::Lookup(lookup(self.int8(0)?, int8("the output", self.output()?)?, function)))
+    }
+
+    /// QUANTIZE from int8 to int8, or an activation by its number in the schema.
+    fn rescale(&self, activation: i8) -> Checked<Operation> {
+        self.same_shape(0)?;
+        let (input, output) = (self.int8(0)?, int8("the output", self.output()?)?);
+        let factor = Factor::new(f64::from(input.scale) / f64::from(output.scale));
+        let (min, max) = self.bounds_of(activation)?;
+        Ok(Operation::Lookup(rescale(input, output, factor, min, max)))
     }
 
     fn softmax(&self) -> Checked<Operation> {

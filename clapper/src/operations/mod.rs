@@ -161,9 +161,9 @@ fn max_pool(geometry: &Geometry, kernels: Kernels, input: &[i8], output: &mut [i
             let (top, rows) = geometry.inside(0, row);
             // By far the most frequent: windows of 2 × 2, none of which sticks out on the left.
             let mut done = 0;
-            if (rows, geometry.window[1], geometry.before[1]) == (2, 2, 0) {
-                done = (geometry.input[2] / geometry.stride[1]).min(width);
-                done -= usize::from((done - 1) * geometry.stride[1] + 2 > geometry.input[2]);
+            if (rows, geometry.window[1], geometry.before[1]) == (2, 2, 0) && geometry.input[2] >= 2 {
+                // Those that do not stick out on the right either.
+                done = ((geometry.input[2] - 2) / geometry.stride[1] + 1).min(width);
                 let upper = &input[geometry.offset(picture, top, 0)..];
                 let windows =
                     Windows { rows: [upper, &upper[row_bytes..]], channels, stride: geometry.stride[1] };
@@ -229,6 +229,17 @@ fn lookup(input: Quantization, output: Quantization, function: impl Fn(f32) -> f
     let mut table = Box::new([0; 256]);
     for stored in i8::MIN..=i8::MAX {
         table[usize::from(stored as u8)] = output.stored(function(input.real(stored)));
+    }
+    table
+}
+
+/// What the quantised reference kernels of QUANTIZE and RELU make of each stored value: a multiplication in integers,
+/// then the bounds.
+fn rescale(input: Quantization, output: Quantization, factor: Factor, min: i32, max: i32) -> Box<[i8; 256]> {
+    let mut table = Box::new([0; 256]);
+    for stored in i8::MIN..=i8::MAX {
+        let value = factor.times(i32::from(stored) - input.zero_point) + output.zero_point;
+        table[usize::from(stored as u8)] = value.clamp(min, max) as i8;
     }
     table
 }
