@@ -3,7 +3,7 @@
 //! The layout is that of the [FlatBuffers internals](https://flatbuffers.dev/internals/): a table starts with the signed
 //! distance back to its vtable, whose 16-bit entries say where in the table each field lies (0: it has its default);
 //! strings, vectors and other tables are reached by unsigned distances forwards.  All numbers are little-endian.
-//! Nothing is followed twice and nothing recurses, so that no file can keep the reader busy.
+//! Nothing recurses.  Parts may share their bytes, so that a small file can name many: the model bounds how much it takes.
 #![forbid(unsafe_code)]
 
 /// An offset led out of the file.

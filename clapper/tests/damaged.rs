@@ -5,7 +5,7 @@ use std::fs;
 use clapper::{Error, Network};
 use proptest::prelude::*;
 
-/// A case with several tensors and options, and one with a second operation.
+/// Cases with several tensors and options, with lists, with constants and with windows.
 const CASES: [&str; 5] =
     ["convolution_3x3", "depthwise_3x3_stride_2", "concatenation_rows", "bilinear_corners", "max_pool"];
 
