@@ -184,12 +184,12 @@ impl Attendant {
         #[cfg(feature = "fault-injection")]
         crate::fault_injection::turn("loop");
         match turn {
-            Turn::Seen { frame, faces, reminder, took } => {
+            Turn::Seen { frame, faces, call, took } => {
                 if self.is_news(State::Watching) {
                     info!("watching: {}×{} {:?}", frame.width(), frame.height(), frame.format());
                 }
-                if let Some(reminder) = reminder {
-                    self.signals.remind(reminder);
+                if let Some(call) = call {
+                    self.signals.remind(call.reminder);
                 }
                 self.signals.frame_done();
                 debug!("{:.2} s: {}", frame.captured_at().as_secs_f32(), Words(faces));

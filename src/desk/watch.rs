@@ -146,11 +146,11 @@ impl Desk {
         // What is logged must not mix with the progress.
         self.progress.suspend(|| self.attendant.attend(turn));
         match turn {
-            Turn::Seen { frame, faces, reminder, took } => {
+            Turn::Seen { frame, faces, call, took } => {
                 self.tally.frames += 1;
                 self.progress.inc(1);
-                if let Some(reminder) = reminder {
-                    self.tally.reminders[reminder as usize] += 1;
+                if let Some(call) = call {
+                    self.tally.reminders[call.reminder as usize] += 1;
                 }
                 if self.show {
                     let window = match &mut self.window {
@@ -223,7 +223,7 @@ mod tests {
         };
         let frame = Frame::new(&[0; 4], PixelFormat::Grey, 2, 2, 2, Duration::ZERO).unwrap();
         let faces = Faces::new();
-        let turn = Turn::Seen { frame: &frame, faces: &faces, reminder: None, took: Duration::ZERO };
+        let turn = Turn::Seen { frame: &frame, faces: &faces, call: None, took: Duration::ZERO };
         assert!(desk.take(turn).unwrap().is_continue());
         // The first frame ends the start with a chirp; the test ends when it is heard.
         while !notebook.0.lock().unwrap().iter().any(|told| matches!(told, Told::Period(_))) {

@@ -1,6 +1,6 @@
 //! Verdicts over time become reminders.
 //!
-//! [`Policy::observe`] is told what was seen in each frame and when, and answers with at most one [`Reminder`].  It
+//! [`Policy::observe`] is told what was seen in each frame and when, and answers with at most one [`Call`].  It
 //! is pure: no I/O, no clock of its own, no heap, the same answers for the same history.
 //!
 //! - Faces become tracks ([`tracks`]): a track is one visit of one person, as far as boxes can tell.
@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::vision::{Face, MAX_FACES};
 pub use tracks::TrackId;
 use tracks::Tracks;
+use visit::Visit;
 
 mod tracks;
 mod visit;
@@ -31,6 +32,15 @@ pub enum Reminder {
     Mask,
     /// Please cover your nose, too.
     Nose,
+}
+
+/// A reminder that is to sound now, and for whom.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Call {
+    /// What it reminds of.
+    pub reminder: Reminder,
+    /// Whose it is: an index into the faces that were observed.
+    pub face: usize,
 }
 
 /// The times that the policy keeps.  Any value is safe; the defaults are meant for a door.
@@ -83,7 +93,7 @@ impl Policy {
     /// `now` counts from any fixed moment; a clock that jumps back is taken to have stood still.  Works at 3 to 60
     /// frames a second and is silent below about 1.  Boxes that are empty or not finite are left out, as are faces
     /// beyond the first [`MAX_FACES`].
-    pub fn observe(&mut self, now: Duration, faces: &[Face]) -> Option<Reminder> {
+    pub fn observe(&mut self, now: Duration, faces: &[Face]) -> Option<Call> {
         let now = self.clock.steady(now);
         let faces = &faces[..faces.len().min(MAX_FACES)];
         self.tracks.forget(now, self.times.rearm.max(Times::SHORT_MISS));
@@ -91,10 +101,13 @@ impl Policy {
         if self.reminded.is_some_and(|then| now - then < self.times.pause) {
             return None;
         }
-        let reminder = self.tracks.in_view().find_map(|visit| visit.due(now, self.times.agreement))?;
-        self.tracks.in_view().for_each(|visit| visit.hear(now, reminder));
+        let due = |(face, visit): (usize, &mut Visit)| {
+            Some(Call { reminder: visit.due(now, self.times.agreement)?, face })
+        };
+        let call = self.tracks.in_view().find_map(due)?;
+        self.tracks.in_view().for_each(|(_, visit)| visit.hear(now, call.reminder));
         self.reminded = Some(now);
-        Some(reminder)
+        Some(call)
     }
 
     /// The tracks of the faces last observed, in the order of the faces; `None` for a face that could not be used.

@@ -31,8 +31,8 @@ impl Door {
     fn show(&mut self, seconds: f32, mut scene: impl FnMut(f32) -> Vec<Face>) -> &mut Self {
         let start = self.now;
         while (self.now - start).as_secs_f32() < seconds {
-            let reminder = self.policy.observe(self.now, &scene((self.now - start).as_secs_f32()));
-            self.said.extend(reminder.map(|reminder| (self.now, reminder)));
+            let call = self.policy.observe(self.now, &scene((self.now - start).as_secs_f32()));
+            self.said.extend(call.map(|call| (self.now, call.reminder)));
             self.now += self.frame;
         }
         self
@@ -438,7 +438,7 @@ proptest! {
             .filter_map(|(at, faces)| Some((*at, policy.observe(*at, faces)?)))
             .collect();
         prop_assert_eq!(said.len(), 1, "{:?}", said);
-        prop_assert_eq!(said[0].1, Reminder::Mask);
+        prop_assert_eq!(said[0].1.reminder, Reminder::Mask);
         prop_assert!(said[0].0 >= Times::default().agreement, "{:?}", said);
         prop_assert!(said[0].0 <= Duration::from_secs(2), "{:?}", said);
     }
@@ -500,9 +500,9 @@ proptest! {
     ) {
         let mut policy = Policy::default();
         for (index, &verdict) in verdicts.iter().enumerate() {
-            let reminder = policy.observe(MS * interval * index as u32, &[face(300.0, 80.0, verdict)]);
-            if let Some(reminder) = reminder {
-                let wanted = match reminder { Reminder::Mask => Bare, Reminder::Nose => NoseOut };
+            let call = policy.observe(MS * interval * index as u32, &[face(300.0, 80.0, verdict)]);
+            if let Some(call) = call {
+                let wanted = match call.reminder { Reminder::Mask => Bare, Reminder::Nose => NoseOut };
                 let votes = verdicts[..=index].iter().rev().filter(|&&verdict| verdict != Unsure).take(8);
                 prop_assert!(votes.filter(|&&verdict| verdict == wanted).count() >= 5);
                 prop_assert_eq!(verdict, wanted);

@@ -63,8 +63,8 @@ struct Track {
     place: Place,
     /// Last seen.
     seen: Duration,
-    /// Seen in this frame.
-    in_view: bool,
+    /// Seen in this frame: which of its faces.
+    face: Option<usize>,
     visit: Visit,
 }
 
@@ -104,7 +104,7 @@ impl Tracks {
         self.ids.clear();
         self.ids.extend(faces.iter().map(|_| None));
         for track in &mut self.list {
-            track.in_view = false;
+            track.face = None;
         }
         while let Some((track, face)) = self.likeliest(now, &places) {
             let track = &mut self.list[track];
@@ -112,7 +112,7 @@ impl Tracks {
                 track.place = place;
             }
             track.seen = now;
-            track.in_view = true;
+            track.face = Some(face);
             track.visit.look(now, faces[face].verdict);
             self.ids[face] = Some(track.id);
         }
@@ -123,9 +123,9 @@ impl Tracks {
         }
     }
 
-    /// The visits of those in view, the longest known first.
-    pub(super) fn in_view(&mut self) -> impl Iterator<Item = &mut Visit> {
-        self.list.iter_mut().filter(|track| track.in_view).map(|track| &mut track.visit)
+    /// The visits of those in view, the longest known first, and which face is whose.
+    pub(super) fn in_view(&mut self) -> impl Iterator<Item = (usize, &mut Visit)> {
+        self.list.iter_mut().filter_map(|track| Some((track.face?, &mut track.visit)))
     }
 
     /// The track of each face last followed.
@@ -135,7 +135,7 @@ impl Tracks {
 
     /// The likeliest pair of a track and a face among those not yet joined, as indices.
     fn likeliest(&self, now: Duration, places: &[Option<Place>]) -> Option<(usize, usize)> {
-        let tracks = self.list.iter().enumerate().filter(|(_, track)| !track.in_view);
+        let tracks = self.list.iter().enumerate().filter(|(_, track)| track.face.is_none());
         tracks
             .flat_map(|(index, track)| {
                 let free = places.iter().enumerate().filter(|&(face, _)| self.ids[face].is_none());
@@ -152,14 +152,14 @@ impl Tracks {
         let mut visit = Visit::default();
         visit.look(now, face.verdict);
         if self.list.is_full() {
-            let gone = self.list.iter().enumerate().filter(|(_, track)| !track.in_view);
+            let gone = self.list.iter().enumerate().filter(|(_, track)| track.face.is_none());
             if let Some((oldest, _)) = gone.min_by_key(|(_, track)| track.seen) {
                 // Not `swap_remove`: the list stays in order of arrival.
                 self.list.remove(oldest);
             }
         }
         // There is room: at most half of the tracks are in view.
-        if self.list.push(Track { id, place, seen: now, in_view: true, visit }).is_ok() {
+        if self.list.push(Track { id, place, seen: now, face: Some(index), visit }).is_ok() {
             self.ids[index] = Some(id);
         }
     }

@@ -66,10 +66,10 @@ pub(crate) fn run() {
     let mut before = None;
     watch
         .run(&mut source, |turn| {
-            if let Turn::Seen { faces, reminder, .. } = &turn {
+            if let Turn::Seen { faces, call, .. } = &turn {
                 frames += 1;
                 faces_seen += faces.len();
-                reminders.extend(*reminder);
+                reminders.extend(call.map(|call| call.reminder));
             }
             attendant.attend(turn);
             if frames == 1 {
