@@ -19,7 +19,7 @@ use log::{Metadata, Record};
 const CONSOLE: &str = "/dev/console";
 
 /// The kernel's own log, which survives a panic where the kernel keeps it (pstore).
-const KERNEL_LOG: &str = "/dev/kmsg";
+pub(super) const KERNEL_LOG: &str = "/dev/kmsg";
 
 /// Before each record of the kernel's log: facility user (1 × 8), severity informational (6), so that a kernel told
 /// to be quiet does not print on the console what is written there anyway.
@@ -27,7 +27,7 @@ const KERNEL_LOG: &str = "/dev/kmsg";
 const RECORD: &[u8] = b"<14>maskbell: ";
 
 /// As [`RECORD`] with severity critical (2), which even a quiet kernel prints on the console.
-const LAST_WORDS: &[u8] = b"<10>maskbell: ";
+pub(super) const CRITICAL: &[u8] = b"<10>maskbell: ";
 
 /// Longest line in bytes, [`RECORD`] included; what is beyond is cut.  The kernel refuses records of about 1000.
 const LINE: usize = 640;
@@ -173,22 +173,26 @@ impl<C, K> fmt::Debug for Lines<C, K> {
     }
 }
 
-/// Lets a panic in any thread leave its message in the kernel's log, and through it on the console, before the program
-/// aborts.
-pub fn tell_panics() {
+/// Lets a panic in any thread first do `before`, which must not wait, and then leave its message in the kernel's log, and
+/// through it on the console, before the program aborts.
+pub fn tell_panics(before: fn()) {
     let log = Mutex::new(OpenOptions::new().write(true).open(KERNEL_LOG).ok());
     panic::set_hook(Box::new(move |panic| {
+        before();
         let mut buffer = [0; LINE];
         let mut rest = &mut buffer[..];
-        let _ = rest.write_all(LAST_WORDS);
+        let _ = rest.write_all(CRITICAL);
         let thread = thread::current();
         let _ = write!(rest, "thread {}: {panic}", thread.name().unwrap_or("without a name"));
         let unused = rest.len();
+        let record = &mut buffer[..LINE - unused];
+        // One line, which is found again after the restart.
+        record.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
         // A second panic, while the first is being told, only aborts.
         if let Ok(mut log) = log.try_lock()
             && let Some(log) = log.as_mut()
         {
-            let _ = log.write(&buffer[..LINE - unused]);
+            let _ = log.write(record);
         }
     }));
 }
