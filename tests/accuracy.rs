@@ -63,7 +63,7 @@ fn made(folder: &Path) -> Vec<PathBuf> {
         ("odd", crop_imm(&bare, 31, 17, 571, 433).to_image()),
         ("upright", crop_imm(&nose_out, 150, 0, 331, 480).to_image()),
         ("large", larger(&masked)),
-        ("small", crop_imm(&halves_side_by_side(&[bare.clone()]), 0, 0, 320, 240).to_image()),
+        ("small", crop_imm(&halves_side_by_side(std::slice::from_ref(&bare)), 0, 0, 320, 240).to_image()),
         ("three", halves_side_by_side(&[bare, masked, nose_out])),
     ];
     pictures

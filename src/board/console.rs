@@ -42,10 +42,13 @@ pub struct Logger<C, K>(Mutex<Lines<C, K>>);
 impl Logger<File, File> {
     /// Opens console and kernel log; one that is not there is done without.
     pub fn open() -> Self {
-        let open =
-            |path| OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
         Self::new(open(CONSOLE).ok(), open(KERNEL_LOG).ok())
     }
+}
+
+/// Opens what is written to without ever waiting for it, and which does not become the terminal of process 1.
+fn open(path: &str) -> io::Result<File> {
+    OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
 impl<C: Write, K: Write> Logger<C, K> {
@@ -237,6 +240,14 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn nobody_waits_for_what_is_open() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let opened = open(file.path().to_str().unwrap()).unwrap();
+        let flags = rustix::fs::fcntl_getfl(&opened).unwrap();
+        assert!(flags.contains(rustix::fs::OFlags::NONBLOCK), "{flags:?}");
     }
 
     #[test]
