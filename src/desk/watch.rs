@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::args::WatchArgs;
 use super::seen::{Seen, edges};
 use super::window::{Window, WindowError};
-use crate::appliance::Attendant;
+use crate::attendant::Attendant;
 use crate::board::Board;
 use crate::camera::v4l2::{self, V4l2Camera, Which};
 use crate::camera::{self, Fault, OpenError, Pace, Source};
@@ -295,10 +295,10 @@ impl fmt::Display for Tally {
 mod tests {
     use super::*;
     use crate::frame::{Frame, PixelFormat};
+    use crate::signal::Melodies;
     use crate::signal::buzzer::tests::{Notebook, Told};
     use crate::signal::buzzer::{Buzzer, LOUDEST};
     use crate::signal::led::Led;
-    use crate::signal::melody::Melodies;
     use crate::vision::Faces;
 
     #[test]
