@@ -15,7 +15,7 @@ import json
 import os
 from pathlib import Path
 
-from evaluate.visits.record import clips, record, record_stays
+from evaluate.visits.record import clips, looks_of, record, record_stays
 from evaluate.visits.replay import prepare, replay
 from evaluate.visits.score import Played, Row, more, rows
 from evaluate.visits.stills import HALVES
@@ -51,7 +51,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with val/")
     parser.add_argument("--maskbell", type=Path, required=True, help="the program")
     parser.add_argument("--replay", type=Path, help="the example `looks` (default: beside the program)")
-    parser.add_argument("--out", type=Path, required=True, help="report.md, reminders.jsonl, looks/")
+    parser.add_argument("--out", type=Path, required=True, help="report.md, reminders.jsonl")
+    parser.add_argument("--looks", type=Path, help="what the program saw (default: OUT/looks)")
+    parser.add_argument("--recorded", action="store_true", help="only clips whose looks are there: play none")
     parser.add_argument("--half", choices=HALVES, default="report",
                         help="the stills to choose constants on, or those to report (default)")
     parser.add_argument("--share", type=float, default=1.0, help="only this share of everything, 0 to 1")
@@ -65,10 +67,16 @@ def main() -> None:
         if not program.is_file():
             raise SystemExit(f"{program} is missing: cargo build --release{made_by}")
     out = arguments.out
-    looks = out / "looks"
-    looks.mkdir(parents=True, exist_ok=True)
+    looks = arguments.looks or out / "looks"
+    for folder in (out, looks):
+        folder.mkdir(parents=True, exist_ok=True)
     all_clips = clips(arguments.data, arguments.half, arguments.share)
-    record(all_clips, maskbell, looks, arguments.jobs)
+    if arguments.recorded:
+        all_clips = [clip for clip in all_clips if looks_of(looks, clip).exists()]
+        if not all_clips:
+            raise SystemExit(f"{looks} has none of these clips: run without --recorded")
+    else:
+        record(all_clips, maskbell, looks, arguments.jobs)
     stays = record_stays(looks, arguments.share)
     plays, agreement = replay(looks_example, *prepare(all_clips, looks, stays, out))
     text = report(rows(plays), more(plays), arguments.half, arguments.share, agreement)

@@ -6,6 +6,7 @@ do. What goes wrong comes in bursts, as it does at a door, and a burst takes as 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,11 @@ WRONG, BURST = 0.05, 0.5
 """Share of looks at a mask that are wrong, and how long they are so at a time (mean), seconds."""
 COMING = 1.5
 """Time in which somebody walks in from the picture's edge, seconds."""
+BARE, MASKED = (4.1, 3.8), (-3.7, -3.5)
+"""Means of what the network says of mouth and nose (logits), as measured on visits; `SPREAD` is theirs, too."""
+SPREAD = 0.8
+DOUBTFUL = (0.0, 3.0)
+"""Between these lies what it says of both when it is wrong (logits): seldom far from the threshold."""
 COVERED, NOSE, MOUTH = 0.4, 0.8, 0.5
 """The thresholds of the program."""
 
@@ -48,32 +54,42 @@ class Person:
 
     def __init__(self, rng: np.random.Generator, rate: float, height: float = 80.0) -> None:
         self.rng, self.rate, self.height, self.near = rng, rate, height, height
-        self.x, self.y = rng.uniform(0.3, 0.7) * WIDTH, rng.uniform(0.35, 0.5) * HEIGHT
-        self.sway = np.zeros(3)
-        self.mood = 0.0
+        self.x, self.y = float(rng.uniform(0.3, 0.7)) * WIDTH, float(rng.uniform(0.35, 0.5)) * HEIGHT
+        # In faces: to the side, up and down, and in size (a logarithm).
+        self.sway, self.mood = [0.0, 0.0, 0.0], 0.0
+        self.drawn: list[float] = []
+
+    def normal(self, spread: float = 1.0) -> float:
+        """A number from a normal distribution; many are drawn at a time."""
+        if not self.drawn:
+            self.drawn = self.rng.standard_normal(256).tolist()
+        return spread * self.drawn.pop()
+
+    def wander(self, value: float, spread: float, within: float) -> float:
+        """The next value of one that wanders `spread` far within about so many seconds."""
+        keep = math.exp(-1 / (within * self.rate))
+        return keep * value + math.sqrt(1 - keep * keep) * self.normal(spread)
 
     def arrive(self, at: float, x: float, edge: float = 0.0) -> None:
         """Walks in from `edge` until `COMING`, to stand at `x` then."""
         share = min(1.0, at / COMING)
         self.x, self.height = edge + (x - edge) * share, self.near * (0.6 + 0.4 * share)
 
-    def look(self, bare: bool) -> dict:
-        """One look at them."""
+    def look(self, says: tuple[float, float], least: float = -math.inf) -> dict:
+        """One look at them; the network `says` so of mouth and nose in the mean, and at `least` that (logits)."""
         # Sways by a fifth of the face, slowly; each look is off by a hundredth of it.
-        keep = np.exp(-1 / (2.0 * self.rate))
-        self.sway = keep * self.sway + np.sqrt(1 - keep**2) * self.rng.normal(0, (0.2, 0.1, 0.05))
+        self.sway = [self.wander(*pair, within=2.0) for pair in zip(self.sway, (0.2, 0.1, 0.05))]
         # What a network says of a face changes in a fifth of a second, and a little each time.
-        keep = np.exp(-1 / (0.2 * self.rate))
-        self.mood = keep * self.mood + np.sqrt(1 - keep**2) * self.rng.normal()
-        doubt = self.mood + 0.3 * self.rng.normal()
-        mouth, nose = (1 / (1 + np.exp(-np.array((2.8, 3.2) if bare else (-3.5, -3.0)) - doubt)))
-        height = self.height * np.exp(self.sway[2] + self.rng.normal(0, 0.01))
-        x = self.x + (self.sway[0] + self.rng.normal(0, 0.01)) * height
+        self.mood = self.wander(self.mood, 0.9 * SPREAD, within=0.2)
+        doubt = self.mood + self.normal(0.4 * SPREAD)
+        mouth, nose = (1 / (1 + math.exp(-max(mean + doubt, least))) for mean in says)
+        height = self.height * math.exp(self.sway[2] + self.normal(0.01))
+        x = self.x + (self.sway[0] + self.normal(0.01)) * height
         y = self.y + self.sway[1] * height
-        box = [x - 0.4 * height, y - 0.5 * height, x + 0.4 * height, y + 0.5 * height]
+        box = (x - 0.4 * height, y - 0.5 * height, x + 0.4 * height, y + 0.5 * height)
         return {
-            "box": [round(float(edge), 1) for edge in box], "score": 0.93, "mouth": round(float(mouth), 3),
-            "nose": round(float(nose), 3), "verdict": _verdict(mouth, nose),
+            "box": [round(edge, 1) for edge in box], "score": 0.93, "mouth": round(mouth, 3),
+            "nose": round(nose, 3), "verdict": _verdict(mouth, nose),
         }
 
 
@@ -100,7 +116,7 @@ def hour(rate: float, number: int) -> Stay:
     for at in _times(rate, 3600):
         person.arrive(at, place)
         away = (at + offset) % 30 >= 25
-        face = person.look(bare=True)
+        face = person.look(BARE)
         looks.append({"at": at, "faces": [] if away else [face]})
     return Stay(name, "hour", rate, looks)
 
@@ -111,10 +127,15 @@ def masked(rate: float, number: int) -> Stay:
     rng = seed(name)
     person, times = Person(rng, rate), _times(rate, 20)
     wrong = bursts(rng, rate, len(times), WRONG, BURST)
-    looks, place = [], person.x
+    looks, place, doubtful = [], person.x, None
     for at, flag in zip(times, wrong):
         person.arrive(at, place)
-        looks.append({"at": at, "faces": [person.look(bare=bool(flag))]})
+        if flag:
+            doubtful = doubtful or (rng.uniform(*DOUBTFUL), rng.uniform(*DOUBTFUL))
+            face = person.look(doubtful, least=0.0)
+        else:
+            doubtful, face = None, person.look(MASKED)
+        looks.append({"at": at, "faces": [face]})
     return Stay(name, "masked", rate, looks)
 
 
@@ -127,9 +148,9 @@ def missed(rate: float, number: int) -> Stay:
     looks = []
     for at, gap in zip(times, gaps):
         share = at / 4
-        person.height = 1 / np.interp(share, (0, 1), (1 / 40, 1 / 150))
+        person.height = 1 / float(np.interp(share, (0, 1), (1 / 40, 1 / 150)))
         person.x = WIDTH * (0.05 + 0.75 * share)
-        face = person.look(bare=True)
+        face = person.look(BARE)
         looks.append({"at": at, "faces": [] if gap else [face]})
     return Stay(name, "missed", rate, looks)
 
@@ -154,7 +175,7 @@ def crossing(number: int) -> Stay:
         offset = apart * (1 - 2 * float(np.clip((at - 5) / takes, 0, 1)))
         people["bare"].arrive(at, (WIDTH - offset) / 2)
         people["masked"].arrive(at, (WIDTH + offset) / 2, WIDTH)
-        faces = {who: people[who].look(who == "bare") for who in people}
+        faces = {who: people[who].look(BARE if who == "bare" else MASKED) for who in people}
         if abs(offset) < 0.5 * height:
             del faces[hidden]
         looks.append({
