@@ -119,6 +119,7 @@ mod tests {
         ] {
             let board = board(compatible, model);
             assert_eq!(board.pin_controller(), Some(controller), "{model}");
+            assert!(board.is_raspberry_pi(), "{model}");
             assert_eq!(board.to_string(), model.trim_end_matches('\0'));
         }
     }

@@ -234,3 +234,18 @@ fn notes_come_over_once_and_frames_end_a_camera_fault() {
     notes.frames.store(u32::MAX, Ordering::Relaxed);
     assert!(!notes.frame_done(), "the count starts again, the device does not");
 }
+
+#[test]
+fn the_machines_clock_waits_for_a_moment_or_a_wake_up() {
+    let clock = MachineClock::start();
+    let until = clock.now() + 20 * MS;
+    let mut turns = 0;
+    while clock.now() < until {
+        clock.wait(Some(until));
+        turns += 1;
+    }
+    // It may wake up too early, but does not turn on the spot.
+    assert!(turns < 100, "{turns} turns");
+    thread::current().unpark();
+    clock.wait(None);
+}
