@@ -1,7 +1,7 @@
 //! The inner loops, each by the best that this processor has.
 
 use super::portable::{self, Quad};
-use super::taps::Taps;
+use super::taps::{Seen, Taps};
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
@@ -23,8 +23,11 @@ macro_rules! best {
         )*
     };
     (@vector $name:ident ($($argument:ident),*)) => {{
+        // SAFETY: every AArch64 processor that Rust's Linux targets know has NEON.
         #[cfg(target_arch = "aarch64")]
-        neon::$name($($argument),*);
+        unsafe {
+            neon::$name($($argument),*);
+        }
         #[cfg(not(target_arch = "aarch64"))]
         portable::$name($($argument),*);
     }};
@@ -35,16 +38,16 @@ macro_rules! best {
 
 best! {
     vector rows(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]);
-    vector columns(line: &[Quad], start: usize, taps: &[Taps], output: &mut [Quad]);
+    vector columns(line: &[Quad], seen: &Seen, output: &mut [Quad]);
     vector yuyv(values: &[u16], output: &mut [Quad]);
     vector yuyv_pairs(values: &[u16], output: &mut [Quad]);
     vector plain(pixels: &[Quad], output: &mut [i8]);
     vector studio(pixels: &[Quad], output: &mut [i8]);
-    loops pairs(line: &[Quad], output: &mut [Quad]);
+    vector pairs(line: &[Quad], output: &mut [Quad]);
     loops planar<const STEP>(luma: &[u16], u: &[u16], v: &[u16], output: &mut [Quad]);
     loops planar_pairs<const STEP>(luma: &[u16], u: &[u16], v: &[u16], output: &mut [Quad]);
-    loops triples(values: &[u16], output: &mut [Quad]);
-    loops singles(values: &[u16], output: &mut [Quad]);
+    vector triples(values: &[u16], output: &mut [Quad]);
+    vector singles(values: &[u16], output: &mut [Quad]);
 }
 
 #[cfg(test)]
@@ -97,8 +100,11 @@ mod tests {
             let (mut expected, mut seen) = (vec![[1; 4]; length], vec![[2; 4]; length]);
 
             let count = taps.len().min(length);
-            portable::columns(quads, 0, &taps, &mut expected[..count]);
-            columns(quads, 0, &taps, &mut seen[..count]);
+            let mut planned = Seen::with_capacity(count);
+            planned.plan(taps.into_iter().take(count));
+            let line = &quads[..planned.length()];
+            portable::columns(line, &planned, &mut expected[..count]);
+            columns(line, &planned, &mut seen[..count]);
             prop_assert_eq!(&seen[..count], &expected[..count]);
 
             portable::pairs(quads, &mut expected);

@@ -2,6 +2,8 @@
 //!
 //! Inlined, so that they can be compiled for processors that have more than the target's least.
 
+#[cfg(any(test, not(target_arch = "aarch64")))]
+use super::taps::Seen;
 use super::taps::Taps;
 
 /// The values of a pixel in its own colour space, in 256ths, and one that is not used.
@@ -49,13 +51,14 @@ pub(super) fn rows(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]) 
     }
 }
 
-/// The means of the pixels that each of `taps` tells of; `line` begins at pixel `start`.
+/// The means of the pixels that each output pixel of a line sees.
+#[cfg(any(test, not(target_arch = "aarch64")))]
 #[inline(always)]
-pub(super) fn columns(line: &[Quad], start: usize, taps: &[Taps], output: &mut [Quad]) {
-    for (output, taps) in output.iter_mut().zip(taps) {
-        let seen = &line[taps.first - start..=taps.last - start];
-        let [first, middle @ .., last] = seen else {
-            *output = seen[0];
+pub(super) fn columns(line: &[Quad], seen: &Seen, output: &mut [Quad]) {
+    for (output, taps) in output.iter_mut().zip(seen.taps()) {
+        let pixels = &line[taps.first - seen.start()..=taps.last - seen.start()];
+        let [first, middle @ .., last] = pixels else {
+            *output = pixels[0];
             continue;
         };
         let mut sum = [0; 4];

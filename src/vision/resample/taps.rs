@@ -171,6 +171,56 @@ impl Axis {
     }
 }
 
+/// What each output pixel of a line sees, in the order in which it is stored.
+#[derive(Debug)]
+pub(super) struct Seen {
+    taps: Vec<Taps>,
+    start: usize,
+    length: usize,
+    paired: bool,
+}
+
+impl Seen {
+    /// Nothing yet, with room for lines of `capacity` output pixels.
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self { taps: Vec::with_capacity(capacity), start: 0, length: 0, paired: false }
+    }
+
+    /// Plans lines whose output pixels see what `taps` tell of.
+    pub(super) fn plan(&mut self, taps: impl Iterator<Item = Taps>) {
+        self.taps.clear();
+        self.taps.extend(taps);
+        let first = self.taps.iter().map(|taps| taps.first).min().unwrap_or(0);
+        let end = self.taps.iter().map(|taps| taps.last + 1).max().unwrap_or(0);
+        // Two pixels that share their chroma stay together.
+        self.start = first / 2 * 2;
+        self.length = end - self.start;
+        let start = self.start;
+        let is_paired = |(at, taps): (usize, &Taps)| taps.is_pair() && taps.first == start + 2 * at;
+        self.paired = self.taps.iter().enumerate().all(is_paired);
+    }
+
+    /// One for each output pixel; none sees a pixel before [`Seen::start`], or one that is [`Seen::length`] behind it.
+    pub(super) fn taps(&self) -> &[Taps] {
+        &self.taps
+    }
+
+    /// The first stored pixel that is seen, or the one before it: an even one.
+    pub(super) fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Stored pixels from there to the last that is seen.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Each output pixel is the mean of two, which share their chroma, without gaps.
+    pub(super) fn is_paired(&self) -> bool {
+        self.paired
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
