@@ -20,7 +20,7 @@ mod taps;
 use std::ops::Range;
 
 use portable::Quad;
-use taps::{Axis, Seen, Taps};
+use taps::{Axis, Pattern, Seen, Taps, WINDOW};
 
 use crate::frame::{Frame, PixelFormat};
 
@@ -58,7 +58,7 @@ pub(super) struct Resampler {
     seen: Seen,
     /// Stored rows made one, in 256ths: one plane behind the other.
     values: Vec<u16>,
-    /// The same as pixels.
+    /// The same as pixels, and room for a window.
     pixels: Vec<Quad>,
     /// The line's pixels.
     line: Vec<Quad>,
@@ -75,7 +75,7 @@ impl Resampler {
             height,
             seen: Seen::with_capacity(longer),
             values: vec![0; WIDEST * 3],
-            pixels: vec![[0; 4]; WIDEST],
+            pixels: vec![[0; 4]; WIDEST + WINDOW],
             line: vec![[0; 4]; longer],
             colours: vec![0; longer * 3],
         }
@@ -127,15 +127,16 @@ impl Resampler {
         self.seen.plan(outputs.map(|at| axis.taps(if reversed { start + end - 1 - at } else { at }).0));
         // A row that is longer than those before.
         let length = self.seen.length();
-        if self.pixels.len() < length {
-            self.pixels.resize(length, [0; 4]);
+        if self.values.len() < length * 3 {
+            self.pixels.resize(length + WINDOW, [0; 4]);
             self.values.resize(length * 3, 0);
         }
     }
 
     /// Makes a line of what the stored rows of `rows` (and of planes at half the size) show.
     fn line(&mut self, frame: &Frame, rows: &(Taps, Taps), reversed: bool) {
-        let (start, length, paired) = (self.seen.start(), self.seen.length(), self.seen.is_paired());
+        let (start, length, pattern) = (self.seen.start(), self.seen.length(), self.seen.pattern());
+        let paired = pattern == Pattern::Pairs;
         let line = &mut self.line[..self.seen.taps().len()];
         let (data, stride) = (frame.data(), frame.stride());
         // Makes one row of what a plane's rows hold from `offset` on.
@@ -196,8 +197,11 @@ impl Resampler {
                 }
             }
         }
-        if !paired {
-            lines::columns(pixels, &self.seen, line);
+        match pattern {
+            Pattern::Same => line.copy_from_slice(&pixels[..line.len()]),
+            Pattern::Pairs => {}
+            Pattern::Windows => lines::windows(&self.pixels, self.seen.windows(), line),
+            Pattern::Any => lines::columns(pixels, &self.seen, line),
         }
         if reversed {
             line.reverse();

@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 
 use super::portable::{self, MOST_ROWS, Quad, U_TO_BLUE, U_TO_GREEN, V_TO_GREEN, V_TO_RED, Y_TO_ALL};
-use super::taps::{ONE, Seen, Taps};
+use super::taps::{ONE, Taps, WINDOW, Window};
 
 /// Bytes of a row, or values of a line, that are taken at once.
 const BLOCK: usize = 16;
@@ -103,31 +103,23 @@ fn blocks(output: &mut [u16], block: impl Fn(usize) -> [uint16x8_t; 2]) {
     }
 }
 
-/// As [`portable::columns`].
+/// As [`portable::windows`].
 #[target_feature(enable = "neon")]
-pub(super) fn columns(line: &[Quad], seen: &Seen, output: &mut [Quad]) {
-    assert_eq!(line.len(), seen.length(), "the line that was planned");
+pub(super) fn windows(line: &[Quad], windows: &[Window], output: &mut [Quad]) {
+    let furthest = windows.iter().map(|window| window.first).max().unwrap_or(0);
+    assert!(furthest as usize + WINDOW <= line.len(), "the line goes on by a window");
     let line = line.as_ptr();
-    for (output, taps) in output.iter_mut().zip(seen.taps()) {
-        // SAFETY: a quad is four values, and taps do not see beyond the planned line (see `Seen`).
-        let load = |at: usize| unsafe { vld1_u16(line.add(at).cast()) };
-        let (first, last) = (taps.first - seen.start(), taps.last - seen.start());
-        let mean = if first == last {
-            load(first)
-        } else {
-            let mut sum = vmull_n_u16(load(first), taps.first_weight as u16);
-            if first + 1 < last {
-                let mut middles = vmovl_u16(load(first + 1));
-                for at in first + 2..last {
-                    middles = vaddw_u16(middles, load(at));
-                }
-                let middles = vshlq_u32(middles, vdupq_n_s32(-(taps.middle_shift as i32)));
-                sum = vmlaq_n_u32(sum, middles, taps.middle_weight);
-            }
-            vrshrn_n_u32::<16>(vmlal_n_u16(sum, load(last), taps.last_weight as u16))
-        };
-        // SAFETY: a quad is four values.
-        unsafe { vst1_u16(output.as_mut_ptr(), mean) };
+    for (output, window) in output.iter_mut().zip(windows) {
+        // SAFETY: a quad is four values, as are a window's weights; that the line holds the window was checked.
+        unsafe {
+            let pixel = |at: usize| vld1_u16(line.add(window.first as usize + at).cast());
+            let weights = vld1_u16(window.weights.as_ptr());
+            let mut sum = vmull_lane_u16::<0>(pixel(0), weights);
+            sum = vmlal_lane_u16::<1>(sum, pixel(1), weights);
+            sum = vmlal_lane_u16::<2>(sum, pixel(2), weights);
+            sum = vmlal_lane_u16::<3>(sum, pixel(3), weights);
+            vst1_u16(output.as_mut_ptr(), vrshrn_n_u32::<16>(sum));
+        }
     }
 }
 
@@ -185,6 +177,39 @@ pub(super) fn yuyv_pairs(values: &[u16], output: &mut [Quad]) {
         }
     }
     portable::yuyv_pairs(&values[blocks.len() * 32..], output);
+}
+
+/// As [`portable::planar`].
+#[target_feature(enable = "neon")]
+pub(super) fn planar<const STEP: usize>(luma: &[u16], u: &[u16], v: &[u16], output: &mut [Quad]) {
+    const { assert!(STEP == 1 || STEP == 2) };
+    let (blocks, output) = output.as_chunks_mut::<16>();
+    let (sources, luma) = luma.as_chunks::<16>();
+    // The values of V, of which there may be one less, lie behind those of U where the two take turns.
+    let chroma = u.chunks_exact(8 * STEP).zip(v.chunks(8 * STEP)).zip(sources);
+    let mut done = 0;
+    for (block, ((u, v), luma)) in blocks.iter_mut().zip(chroma) {
+        // SAFETY: there are 16 values of luma, 8 or 16 of U, 8 of V in its own plane; a block is 16 quads of 4.
+        unsafe {
+            let (first, second) = (vld1q_u16(luma.as_ptr()), vld1q_u16(luma.as_ptr().add(8)));
+            let (u, v) = if STEP == 2 {
+                let uint16x8x2_t(u, v) = vld2q_u16(u.as_ptr());
+                (u, v)
+            } else {
+                assert!(v.len() == 8, "as many values of V as of U");
+                (vld1q_u16(u.as_ptr()), vld1q_u16(v.as_ptr()))
+            };
+            let zero = vdupq_n_u16(0);
+            let low = uint16x8x4_t(first, vzip1q_u16(u, u), vzip1q_u16(v, v), zero);
+            let high = uint16x8x4_t(second, vzip2q_u16(u, u), vzip2q_u16(v, v), zero);
+            vst4q_u16(block.as_mut_ptr().cast(), low);
+            vst4q_u16(block.as_mut_ptr().add(8).cast(), high);
+        }
+        done += 1;
+    }
+    assert_eq!(done, blocks.len(), "every pixel has its values");
+    let at = done * 8 * STEP;
+    portable::planar::<STEP>(luma, &u[at..], &v[at.min(v.len())..], output);
 }
 
 /// As [`portable::triples`].
