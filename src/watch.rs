@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::camera::{Capture, Fault, Source};
 use crate::frame::{Frame, Orientation};
-use crate::policy::{Policy, Reminder, Times};
+use crate::policy::{Call, Policy, Times};
 use crate::runtime::RuntimeError;
 use crate::vision::{Faces, Looks, Thresholds, Vision};
 
@@ -21,8 +21,8 @@ pub enum Turn<'a> {
         frame: &'a Frame<'a>,
         /// The faces in it.
         faces: &'a Faces,
-        /// What to remind the visitor of now, if anything.
-        reminder: Option<Reminder>,
+        /// What to remind whom of now, if anything.
+        call: Option<Call>,
         /// How long it took from the frame's arrival to here.
         took: Duration,
     },
@@ -66,12 +66,12 @@ impl Watch {
                     let arrived = Instant::now();
                     let frame = frame.oriented(self.orientation);
                     let faces = self.vision.look(&frame, Looks::One)?;
-                    let reminder = self.policy.observe(frame.captured_at(), faces);
-                    report(Turn::Seen { frame: &frame, faces, reminder, took: arrived.elapsed() })
+                    let call = self.policy.observe(frame.captured_at(), &frame.bounds(), faces);
+                    report(Turn::Seen { frame: &frame, faces, call, took: arrived.elapsed() })
                 }
                 Capture::Fault { fault, at } => {
                     // Time passes: who was in view may have gone.
-                    self.policy.observe(at, &[]);
+                    self.policy.pass(at);
                     report(Turn::Blind(fault))
                 }
                 Capture::End => return Ok(()),

@@ -10,6 +10,10 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[allow(dead_code, reason = "the example's `main` and reading of its standard input")]
+#[path = "../examples/looks.rs"]
+mod looks;
+
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/sample");
 
 fn maskbell() -> Command {
@@ -270,6 +274,66 @@ fn a_recording_ends_in_a_summary() {
         out(&output)
     );
     assert!(err(&output).contains("0.10 s: "), "-v tells each frame: {}", err(&output));
+}
+
+/// What the example `looks` says to these looks.
+fn replay(looks: impl Iterator<Item = Value>) -> Vec<Value> {
+    let lines: String = looks.map(|look| format!("{look}\n")).collect();
+    let mut said = Vec::new();
+    looks::replay(lines.as_bytes(), &mut said).unwrap();
+    said.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
+}
+
+fn with_clip(mut line: Value, clip: &str) -> Value {
+    line["clip"] = clip.into();
+    line
+}
+
+#[test]
+fn a_reminder_is_a_line_of_json_that_says_for_whom() {
+    let film = sample("visit.mjpeg");
+    let output = run(&["--source", text(&film), "--fast", "--json"]);
+    assert!(output.status.success(), "{}", err(&output));
+    let lines = json(&output);
+    let (summary, reminders) = lines.split_last().unwrap();
+    assert!(reminders.len() >= 2, "the sample's story has two: {lines:?}");
+    assert_eq!(
+        *summary,
+        serde_json::json!({"frames": 199, "broken": 0, "seconds": 19.8, "reminders": reminders.len()})
+    );
+
+    // What was seen at that time: a face that calls for this reminder, at this place.
+    let looks = json(&run(&["--source", text(&film), "--fast", "--json", "--looks"]));
+    assert_eq!(looks.len(), 199 + lines.len());
+    let said: Vec<_> = looks.iter().filter(|line| line.get("at").is_none()).cloned().collect();
+    assert_eq!(said, lines);
+    for reminder in reminders {
+        let look = looks.iter().find(|line| line["at"] == reminder["time"]).unwrap();
+        let faces = look["faces"].as_array().unwrap();
+        let face = faces.iter().find(|face| face["box"] == reminder["box"]).unwrap();
+        let verdict = if reminder["reminder"] == "mask" { "bare" } else { "nose_out" };
+        assert_eq!(face["verdict"], verdict, "{reminder}");
+    }
+
+    // The looks alone give the same reminders; a new clip begins with a policy that has seen nobody.
+    let replayed = replay(looks.iter().filter(|line| line.get("at").is_some()).cloned());
+    assert_eq!(replayed, reminders);
+    let twice = ["a", "b"].map(|clip| {
+        let looks = looks.iter().filter(|line| line.get("at").is_some()).cloned();
+        looks.map(|look| with_clip(look, clip)).collect::<Vec<_>>()
+    });
+    let expected: Vec<_> = ["a", "b"]
+        .iter()
+        .flat_map(|clip| reminders.iter().map(|said| with_clip(said.clone(), clip)))
+        .collect();
+    assert_eq!(replay(twice.into_iter().flatten()), expected);
+
+    // At another rate the same pictures have other times, in both roles.
+    let quick = json(&run(&["--source", text(&film), "--fast", "--json", "--fps", "20"]));
+    assert_eq!(quick.last().unwrap()["seconds"], 9.9);
+    let frames = json(&run(&["check", "--json", "--fps", "20", text(&film)]));
+    assert_eq!(frames[198]["at"], 9.9);
+    assert_refused(&run(&["--looks"]), 2, "--json");
 }
 
 #[test]

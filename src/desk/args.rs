@@ -60,6 +60,12 @@ pub struct WatchArgs {
     /// Show a window: green box covered, red bare, orange nose out, grey unsure (Esc or Q closes it)
     #[arg(long)]
     pub show: bool,
+    /// Print one JSON object a line for each reminder, and one at the end that sums up
+    #[arg(long)]
+    pub json: bool,
+    /// Print one JSON object a line for each look as well: what was seen, before the reminder that follows from it
+    #[arg(long, requires = "json")]
+    pub looks: bool,
     /// Read settings from this file, as the device reads maskbell.toml from its card (but the log's level: see -v); what
     /// else stands on the command line goes before it
     #[arg(long, value_name = "FILE")]
@@ -97,6 +103,9 @@ pub struct CheckArgs {
     /// Print one JSON object a line for each picture, or for each frame of a clip
     #[arg(long)]
     pub json: bool,
+    /// Pictures a second of a clip, which does not say it itself: 1 to 240 [default: 10]
+    #[arg(long, value_name = "N", value_parser = frame_rate)]
+    pub fps: Option<f32>,
     /// Write copies with boxes into this folder, which is made if it is not there
     #[arg(long, value_name = "DIR")]
     pub annotate: Option<PathBuf>,
@@ -231,8 +240,18 @@ Examples:
   maskbell                                 watch the first camera
   maskbell --show                          the same, with a window
   maskbell --source visit.mjpeg --show     replay a recording, boxes in a window
+  maskbell --source visit.mjpeg --fast --json  when who would hear a reminder
   maskbell check --json photos/            what is seen in each picture of a folder
   maskbell tune 'hello:d=8,o=6,b=160:c,e'  play a melody
+
+With --json a reminder is the time of its picture in seconds from the start of the source, what it
+reminds of, and the face that it is for, whose box may reach beyond the picture:
+  {\"time\": 3.2, \"reminder\": \"mask\" or \"nose\", \"box\": [x1, y1, x2, y2]}
+The last line counts the pictures looked at, the broken ones, the reminders, and the seconds up to
+the last picture:
+  {\"frames\": 199, \"broken\": 0, \"seconds\": 19.8, \"reminders\": 2}
+--looks adds a line a picture, with faces as from check --json, but for boxes that reach beyond it:
+  {\"at\": 3.2, \"faces\": [...]}
 
 Exit status: 0 all went well, 1 something could not be read, 2 the command line has a mistake.";
 
@@ -247,7 +266,7 @@ A JSON object looks like this, boxes in pixels from the upper left corner of the
 upright after the rotation that its EXIF data ask for:
   {\"image\": \"me.jpg\", \"faces\": [{\"box\": [x1, y1, x2, y2], \"score\": 0.97,
    \"verdict\": \"covered\" or \"nose_out\" or \"bare\" or \"unsure\", \"mouth\": 0.01, \"nose\": 0.02}]}
-A frame of a clip also has \"frame\": its number, counted from 0.";
+A frame of a clip also has \"frame\", its number, counted from 0, and \"at\", its time in seconds.";
 
 const TUNE_EXAMPLES: &str = "\
 Examples:

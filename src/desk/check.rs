@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::args::CheckArgs;
 use super::copies::{Copies, CopyError};
 use super::find::{Found, find};
+use super::seen::Seen;
 use super::{rgb, say};
 use crate::camera::mjpeg::MotionJpeg;
 use crate::camera::pictures::{as_frame, load_picture};
@@ -17,7 +18,7 @@ use crate::camera::{Capture, DEFAULT_RATE, OpenError, Pace, Source};
 use crate::frame::{Frame, FrameError};
 use crate::geometry::Rect;
 use crate::runtime::RuntimeError;
-use crate::vision::{Face, Faces, Looks, Thresholds, Verdict, Vision};
+use crate::vision::{Faces, Looks, Thresholds, Vision};
 
 /// What can go wrong with one picture, or with all of them.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
         looks: if args.one_look { Looks::One } else { Looks::Close },
         copies,
         json: args.json,
+        fps: args.fps.unwrap_or(DEFAULT_RATE),
         progress,
         failed: false,
     };
@@ -108,6 +110,7 @@ struct Check {
     looks: Looks,
     copies: Option<Copies>,
     json: bool,
+    fps: f32,
     progress: ProgressBar,
     failed: bool,
 }
@@ -131,8 +134,7 @@ impl Check {
     }
 
     fn clip(&mut self, one: &Found) -> Result<(), CheckError> {
-        // The rate decides nothing here: frames are counted.
-        let mut recording = MotionJpeg::open(&one.path, Pace::AsFast, DEFAULT_RATE)?;
+        let mut recording = MotionJpeg::open(&one.path, Pace::AsFast, self.fps)?;
         let mut copy = self.copies.as_ref().map(|copies| copies.start(&one.copy)).transpose()?;
         let mut pixels = Vec::new();
         for number in 0.. {
@@ -144,13 +146,13 @@ impl Check {
                 }
                 Capture::End => break,
             };
-            let size = (frame.width(), frame.height());
+            let (size, at) = ((frame.width(), frame.height()), frame.captured_at());
             let faces = look(&mut self.vision, &frame, Looks::One, &one.name)?;
             if let Some(copy) = &mut copy {
                 rgb::from_frame(&frame, &mut pixels);
                 copy.add(&mut pixels, size, &faces)?;
             }
-            self.print(&Entry::new(&one.name, Some(number), size, &faces))?;
+            self.print(&Entry::new(&one.name, Some((number, at)), size, &faces))?;
             self.progress.set_message(format!("{}, frame {number}", one.name));
         }
         recording.take_error().map_or(Ok(()), |error| Err(error.into()))
@@ -183,46 +185,21 @@ struct Entry<'a> {
     image: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     frame: Option<usize>,
+    /// In seconds from the clip's first frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<f64>,
     faces: Vec<Seen>,
-}
-
-/// One face of it.
-#[derive(Debug, Serialize)]
-struct Seen {
-    /// Left, top, right, bottom in pixels.
-    #[serde(rename = "box")]
-    bounds: [f32; 4],
-    score: f32,
-    verdict: &'static str,
-    mouth: f32,
-    nose: f32,
 }
 
 impl<'a> Entry<'a> {
     /// Boxes are cut at the edges of the picture, which is `size` (width, height) pixels large.
-    fn new(image: &'a str, frame: Option<usize>, size: (usize, usize), faces: &Faces) -> Self {
+    fn new(image: &'a str, of_clip: Option<(usize, Duration)>, size: (usize, usize), faces: &Faces) -> Self {
         let whole = Rect::new(0.0, 0.0, size.0 as f32, size.1 as f32);
-        Self { image, frame, faces: faces.iter().map(|face| Seen::new(face, &whole)).collect() }
-    }
-}
-
-impl Seen {
-    fn new(face: &Face, whole: &Rect) -> Self {
-        // A tenth of a pixel and a thousandth of a score are below what the int8 models can tell apart.
-        let tenth = |value: f32| (value * 10.0).round() / 10.0;
-        let thousandth = |value: f32| (value * 1000.0).round() / 1000.0;
-        let Rect { left, top, right, bottom } = face.bounds.intersection(whole);
         Self {
-            bounds: [left, top, right, bottom].map(tenth),
-            score: thousandth(face.score),
-            verdict: match face.verdict {
-                Verdict::Covered => "covered",
-                Verdict::NoseOut => "nose_out",
-                Verdict::Bare => "bare",
-                Verdict::Unsure => "unsure",
-            },
-            mouth: thousandth(face.mouth),
-            nose: thousandth(face.nose),
+            image,
+            frame: of_clip.map(|(number, _)| number),
+            at: of_clip.map(|(_, at)| at.as_secs_f64()),
+            faces: faces.iter().map(|face| Seen::within(face, &whole)).collect(),
         }
     }
 }
@@ -256,6 +233,7 @@ impl std::fmt::Display for Entry<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vision::{Face, Verdict};
 
     fn faces() -> Faces {
         let bounds = Rect::new(-3.0, 1.26, 7.94, 99.0);
@@ -268,16 +246,18 @@ mod tests {
     #[test]
     fn json_has_the_documented_shape() {
         let faces = faces();
-        let json = |frame| serde_json::to_string(&Entry::new("a/b.jpg", frame, (20, 10), &faces)).unwrap();
+        let json =
+            |of_clip| serde_json::to_string(&Entry::new("a/b.jpg", of_clip, (20, 10), &faces)).unwrap();
         let seen =
             r#"[{"box":[0.0,1.3,7.9,10.0],"score":0.988,"verdict":"nose_out","mouth":0.5,"nose":0.333}]"#;
         assert_eq!(json(None), format!(r#"{{"image":"a/b.jpg","faces":{seen}}}"#));
-        assert_eq!(json(Some(7)), format!(r#"{{"image":"a/b.jpg","frame":7,"faces":{seen}}}"#));
+        let of_clip = json(Some((7, Duration::from_nanos(233_333_333))));
+        assert_eq!(of_clip, format!(r#"{{"image":"a/b.jpg","frame":7,"at":0.233333333,"faces":{seen}}}"#));
     }
 
     #[test]
     fn text_names_picture_frame_and_verdict() {
-        let text = Entry::new("clip.mjpeg", Some(3), (20, 10), &faces()).to_string();
+        let text = Entry::new("clip.mjpeg", Some((3, Duration::ZERO)), (20, 10), &faces()).to_string();
         assert!(text.starts_with("clip.mjpeg, frame 3: 1 face\n  nose out  face 0.99"), "{text}");
         let none = Entry::new("empty.png", None, (1, 1), &Faces::new()).to_string();
         assert_eq!(none, "empty.png: no face\n");

@@ -10,6 +10,7 @@ mod copies;
 mod draw;
 mod find;
 mod rgb;
+mod seen;
 mod tune;
 mod watch;
 mod window;

@@ -9,17 +9,21 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use super::args::WatchArgs;
+use super::seen::{Seen, edges};
 use super::window::{Window, WindowError};
-use crate::appliance::Attendant;
+use crate::attendant::Attendant;
 use crate::board::Board;
 use crate::camera::v4l2::{self, V4l2Camera, Which};
 use crate::camera::{self, Fault, OpenError, Pace, Source};
 use crate::config::{self, Config};
-use crate::policy::Reminder;
+use crate::frame::Frame;
+use crate::policy::{Call, Reminder};
 use crate::runtime::RuntimeError;
 use crate::signal::Signals;
+use crate::vision::Face;
 use crate::watch::{Turn, Watch};
 
 /// Why watching ended, or did not begin.
@@ -43,6 +47,9 @@ pub enum WatchError {
     /// No window.
     #[error(transparent)]
     Window(#[from] WindowError),
+    /// The JSON cannot be written.
+    #[error("the results cannot be written to standard output: {0}")]
+    Output(#[from] io::Error),
 }
 
 /// Watches until the recording ends or the window is closed; a camera without a window is watched for ever.
@@ -59,6 +66,8 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
         show: args.show,
         window: None,
         progress: if args.fast { progress() } else { ProgressBar::hidden() },
+        json: args.json,
+        looks: args.looks,
         tally: Tally::default(),
         error: None,
     };
@@ -81,6 +90,9 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
         return Err(WatchError::NoPictures(path.display().to_string()));
     }
     desk.tally.time = start.elapsed();
+    if args.json {
+        return desk.print(&desk.tally.summary()).map(|_| ExitCode::SUCCESS);
+    }
     // Nobody reads it any more: nothing to be done.
     let _ = writeln!(io::stdout(), "{}", desk.tally);
     Ok(ExitCode::SUCCESS)
@@ -132,6 +144,10 @@ struct Desk {
     show: bool,
     window: Option<Window>,
     progress: ProgressBar,
+    /// Print reminders as JSON.
+    json: bool,
+    /// Print looks as JSON, too.
+    looks: bool,
     tally: Tally,
     error: Option<WatchError>,
 }
@@ -146,11 +162,15 @@ impl Desk {
         // What is logged must not mix with the progress.
         self.progress.suspend(|| self.attendant.attend(turn));
         match turn {
-            Turn::Seen { frame, faces, reminder, took } => {
+            Turn::Seen { frame, faces, call, took } => {
                 self.tally.frames += 1;
+                self.tally.last = frame.captured_at();
                 self.progress.inc(1);
-                if let Some(reminder) = reminder {
-                    self.tally.reminders[reminder as usize] += 1;
+                if let Some(call) = call {
+                    self.tally.reminders[call.reminder as usize] += 1;
+                }
+                if self.report(frame, faces, call)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
                 }
                 if self.show {
                     let window = match &mut self.window {
@@ -170,6 +190,77 @@ impl Desk {
         let closed = self.window.as_ref().is_some_and(|window| !window.is_open());
         Ok(if closed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
+
+    /// Prints a look and the reminder that follows from it, as far as they are asked for.
+    fn report(
+        &self,
+        frame: &Frame,
+        faces: &[Face],
+        call: Option<Call>,
+    ) -> Result<ControlFlow<()>, WatchError> {
+        let at = frame.captured_at();
+        if self.looks {
+            let look = Look {
+                at: at.as_secs_f64(),
+                size: [frame.width(), frame.height()],
+                faces: faces.iter().map(Seen::new).collect(),
+            };
+            if self.print(&look)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        match call.filter(|_| self.json) {
+            Some(Call { reminder, face }) => self.print(&Reminded {
+                time: at.as_secs_f64(),
+                reminder: match reminder {
+                    Reminder::Mask => "mask",
+                    Reminder::Nose => "nose",
+                },
+                bounds: edges(&faces[face].bounds),
+            }),
+            None => Ok(ControlFlow::Continue(())),
+        }
+    }
+
+    /// Prints a line of JSON as one write, and breaks off when nobody reads any more.
+    fn print(&self, line: &impl Serialize) -> Result<ControlFlow<()>, WatchError> {
+        let line = serde_json::to_string(line).map_err(io::Error::from)? + "\n";
+        match self.progress.suspend(|| io::stdout().write_all(line.as_bytes())) {
+            Ok(()) => Ok(ControlFlow::Continue(())),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A look; the field names of this and the next two are those of the JSON output.
+#[derive(Debug, Serialize)]
+struct Look {
+    /// Seconds since the start of the source, as all times here.
+    at: f64,
+    /// Width and height of the picture, in pixels.
+    size: [usize; 2],
+    faces: Vec<Seen>,
+}
+
+/// A reminder.
+#[derive(Debug, Serialize)]
+struct Reminded {
+    time: f64,
+    reminder: &'static str,
+    /// Left, top, right, bottom of the face that it is for, in pixels.
+    #[serde(rename = "box")]
+    bounds: [f32; 4],
+}
+
+/// All of a recording.
+#[derive(Debug, Serialize)]
+struct Summary {
+    frames: usize,
+    broken: usize,
+    /// When the last frame was.
+    seconds: f64,
+    reminders: usize,
 }
 
 /// What was watched, in numbers.
@@ -179,7 +270,17 @@ struct Tally {
     broken: usize,
     /// As [`Reminder`] counts.
     reminders: [usize; 2],
+    /// Time of the last frame in the source's clock.
+    last: Duration,
+    /// Time that it took.
     time: Duration,
+}
+
+impl Tally {
+    fn summary(&self) -> Summary {
+        let &Self { frames, broken, reminders: [mask, nose], last, .. } = self;
+        Summary { frames, broken, seconds: last.as_secs_f64(), reminders: mask + nose }
+    }
 }
 
 impl fmt::Display for Tally {
@@ -201,11 +302,11 @@ impl fmt::Display for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{Frame, PixelFormat};
+    use crate::frame::PixelFormat;
+    use crate::signal::Melodies;
     use crate::signal::buzzer::tests::{Notebook, Told};
     use crate::signal::buzzer::{Buzzer, LOUDEST};
     use crate::signal::led::Led;
-    use crate::signal::melody::Melodies;
     use crate::vision::Faces;
 
     #[test]
@@ -218,12 +319,14 @@ mod tests {
             show: false,
             window: None,
             progress: ProgressBar::hidden(),
+            json: false,
+            looks: false,
             tally: Tally::default(),
             error: None,
         };
         let frame = Frame::new(&[0; 4], PixelFormat::Grey, 2, 2, 2, Duration::ZERO).unwrap();
         let faces = Faces::new();
-        let turn = Turn::Seen { frame: &frame, faces: &faces, reminder: None, took: Duration::ZERO };
+        let turn = Turn::Seen { frame: &frame, faces: &faces, call: None, took: Duration::ZERO };
         assert!(desk.take(turn).unwrap().is_continue());
         // The first frame ends the start with a chirp; the test ends when it is heard.
         while !notebook.0.lock().unwrap().iter().any(|told| matches!(told, Told::Period(_))) {
@@ -253,7 +356,8 @@ mod tests {
     #[test]
     fn the_summary_counts() {
         let time = Duration::from_millis(19_940);
-        let mut tally = Tally { frames: 199, broken: 0, reminders: [0, 0], time };
+        let last = Duration::from_secs(19);
+        let mut tally = Tally { frames: 199, broken: 0, reminders: [0, 0], last, time };
         assert_eq!(tally.to_string(), "199 frames in 19.9 s, 0 reminders");
         tally.reminders[Reminder::Nose as usize] = 1;
         let one = "199 frames in 19.9 s, 1 reminder (0 to put on a mask, 1 to cover the nose)";

@@ -16,15 +16,16 @@ use std::time::Duration;
 
 use embedded_hal::digital;
 use embedded_hal::pwm::{self, SetDutyCycle};
-use maskbell::appliance::Attendant;
+use maskbell::attendant::Attendant;
 use maskbell::board::console::Logger;
+use maskbell::board::pwm::Pwm;
 use maskbell::board::watchdog::Watchdog;
 use maskbell::camera::mjpeg::MotionJpeg;
 use maskbell::camera::{DEFAULT_RATE, Pace};
 use maskbell::frame::Orientation;
 use maskbell::memory::{Allocator, heap_calls};
 use maskbell::policy::{Reminder, Times};
-use maskbell::signal::buzzer::{Buzzer, LOUDEST, Pwm};
+use maskbell::signal::buzzer::{Buzzer, LOUDEST};
 use maskbell::signal::led::Led;
 use maskbell::signal::{Melodies, Signals};
 use maskbell::vision::Thresholds;
@@ -66,10 +67,10 @@ pub(crate) fn run() {
     let mut before = None;
     watch
         .run(&mut source, |turn| {
-            if let Turn::Seen { faces, reminder, .. } = &turn {
+            if let Turn::Seen { faces, call, .. } = &turn {
                 frames += 1;
                 faces_seen += faces.len();
-                reminders.extend(*reminder);
+                reminders.extend(call.map(|call| call.reminder));
             }
             attendant.attend(turn);
             if frames == 1 {
