@@ -4,11 +4,12 @@
 //!
 //! Reads one look a line, as `maskbell --json --looks` prints them:
 //!
-//!     {"at": 3.2, "faces": [{"box": [x1, y1, x2, y2], "score": 0.97, "verdict": "bare", "mouth": 0.9, "nose": 0.8}]}
+//!     {"at": 3.2, "size": [640, 480], "faces": [{"box": [x1, y1, x2, y2], "score": 0.97, "verdict": "bare", "mouth": 0.9, "nose": 0.8}]}
 //!
 //! and prints one line a reminder, `{"time": 3.2, "reminder": "mask" or "nose", "box": [x1, y1, x2, y2]}`, the box
-//! that of the face that it is for.  Other keys are ignored but one: where `"clip"` differs from the line before, a
-//! new recording begins with a policy that has seen nobody, and `"clip"` is repeated with its reminders.
+//! that of the face that it is for.  Without a size the picture is 640 × 480.  Other keys are ignored but one: where
+//! `"clip"` differs from the line before, a new recording begins with a policy that has seen nobody, and `"clip"` is
+//! repeated with its reminders.
 
 use std::error::Error;
 use std::io::{self, BufRead, Write};
@@ -35,9 +36,9 @@ pub(crate) fn replay(looks: impl BufRead, mut out: impl Write) -> Result<(), Box
             policy = Policy::default();
             clip = this;
         }
-        let (at, faces) =
+        let (at, picture, faces) =
             read(&look).ok_or_else(|| format!("line {}: this is no look: {look}", number + 1))?;
-        let Some(call) = policy.observe(at, &faces) else { continue };
+        let Some(call) = policy.observe(at, &picture, &faces) else { continue };
         let reminder = match call.reminder {
             Reminder::Mask => "mask",
             Reminder::Nose => "nose",
@@ -52,15 +53,23 @@ pub(crate) fn replay(looks: impl BufRead, mut out: impl Write) -> Result<(), Box
     Ok(out.flush()?)
 }
 
-/// When a look was, and what was seen.
-fn read(look: &Value) -> Option<(Duration, Faces)> {
+/// When a look was, the picture as a box, and what was seen in it.
+fn read(look: &Value) -> Option<(Duration, Rect, Faces)> {
     let at = Duration::try_from_secs_f64(look["at"].as_f64()?).ok()?;
+    let [width, height] = match look.get("size") {
+        Some(size) => [number(&size[0])?, number(&size[1])?],
+        None => [640.0, 480.0],
+    };
+    let picture = Rect::new(0.0, 0.0, width, height);
     let faces = look["faces"].as_array()?.iter().take(MAX_FACES).map(face).collect::<Option<_>>()?;
-    Some((at, faces))
+    Some((at, picture, faces))
+}
+
+fn number(value: &Value) -> Option<f32> {
+    Some(value.as_f64()? as f32)
 }
 
 fn face(seen: &Value) -> Option<Face> {
-    let number = |value: &Value| Some(value.as_f64()? as f32);
     let [left, top, right, bottom] = seen["box"].as_array()?.as_slice() else { return None };
     Some(Face {
         bounds: Rect::new(number(left)?, number(top)?, number(right)?, number(bottom)?),

@@ -5,6 +5,8 @@ pub(crate) mod pixels;
 
 use std::time::Duration;
 
+use crate::geometry::Rect;
+
 pub use orientation::{Orientation, Rotation};
 
 /// How the pixels of a [`Frame`] lie in memory (names as V4L2 uses them).
@@ -176,6 +178,11 @@ impl<'a> Frame<'a> {
     /// Rows of the upright picture, 1 to [`Frame::MAX_SIDE`].
     pub const fn height(&self) -> usize {
         if self.orientation.swaps_axes() { self.width } else { self.height }
+    }
+
+    /// The whole upright picture as a box.
+    pub const fn bounds(&self) -> Rect {
+        Rect::new(0.0, 0.0, self.width() as f32, self.height() as f32)
     }
 
     /// Bytes from the start of a stored row to that of the next (of luma, for planar formats).

@@ -20,6 +20,7 @@
 //! | [`config`] | `maskbell.toml` |
 //! | [`watch`] | the loop that joins them |
 //! | [`memory`] | the heap, counted, and an arena for the one guest that allocates |
+//! | [`attendant`] | acts on what the loop brings |
 //! | [`appliance`] | the role on the card |
 //! | `desk` | the roles on a PC (feature `desk`) |
 //!
@@ -27,6 +28,7 @@
 #![deny(missing_docs)]
 
 pub mod appliance;
+pub mod attendant;
 pub mod board;
 pub mod camera;
 pub mod config;

@@ -66,12 +66,12 @@ impl Watch {
                     let arrived = Instant::now();
                     let frame = frame.oriented(self.orientation);
                     let faces = self.vision.look(&frame, Looks::One)?;
-                    let call = self.policy.observe(frame.captured_at(), faces);
+                    let call = self.policy.observe(frame.captured_at(), &frame.bounds(), faces);
                     report(Turn::Seen { frame: &frame, faces, call, took: arrived.elapsed() })
                 }
                 Capture::Fault { fault, at } => {
                     // Time passes: who was in view may have gone.
-                    self.policy.observe(at, &[]);
+                    self.policy.pass(at);
                     report(Turn::Blind(fault))
                 }
                 Capture::End => return Ok(()),

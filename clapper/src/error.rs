@@ -50,6 +50,22 @@ pub enum Error {
         /// What it is and what it would have to be.
         problem: String,
     },
+    /// The network's input cannot have the rows and columns asked for.
+    #[error("the network cannot take {} rows and {} columns: {problem}", size[0], size[1])]
+    InputSize {
+        /// Rows and columns.
+        size: [usize; 2],
+        /// What stands against it.
+        problem: String,
+    },
+    /// A pool cannot have that many threads.
+    #[error("cannot make a pool of {threads} threads ({problem}): ask for fewer")]
+    Threads {
+        /// As asked for.
+        threads: usize,
+        /// What stands against it.
+        problem: String,
+    },
     /// The tensors together would not fit the address space or the limit.
     #[error("the network needs more than {limit} bytes for its tensors: make it smaller")]
     TooLarge {

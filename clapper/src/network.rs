@@ -10,7 +10,46 @@ use crate::kernels::Kernels;
 use crate::model::{Element, Model, Shape};
 use crate::operations::{self, Operation};
 use crate::plan::{self, ALIGNMENT, Request, SLACK};
+#[cfg(feature = "std")]
+use crate::pool::Pool;
 use crate::quantize::Quantization;
+use crate::team::{Alone, InTurn, Team};
+
+/// How a network is to be loaded.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let file = std::fs::read("truth/cases/convolution_3x3.tflite")?;
+/// use clapper::{Network, Options, Pool};
+///
+/// let mut pool = Pool::new(2)?;
+/// let options = Options { input: Some([48, 64]), threads: pool.threads(), ..Options::default() };
+/// let mut network = Network::load_with(&file, &options)?;
+/// assert_eq!(network.inputs()[0].shape[1..3], [48, 64]);
+/// network.run_on(&mut pool);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// The inner loops, or the portable ones if this processor lacks those.
+    pub kernels: Kernels,
+    /// Rows and columns of the network's only input, if they are to be others than the file's.
+    ///
+    /// All tensors' shapes follow.  Weights stay, so the network must be convolutional: `RESHAPE`, `FULLY_CONNECTED` and
+    /// constants that are added do not follow and are refused by name.  A resize makes its output as large as the
+    /// tensor that it is then joined with, or else keeps its ratio to its input.
+    pub input: Option<[usize; 2]>,
+    /// Most threads that a run will use, 1 or more; working memory is taken for each.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    /// The best kernels, the file's own size, one thread.
+    fn default() -> Self {
+        Self { kernels: Kernels::best(), input: None, threads: 1 }
+    }
+}
 
 /// An input or output of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +80,8 @@ struct Step {
 #[derive(Debug)]
 pub struct Network {
     kernels: Kernels,
+    /// Most threads that the scratch memory is for.
+    threads: usize,
     steps: Vec<Step>,
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
@@ -59,23 +100,38 @@ struct Lives {
 }
 
 impl Network {
-    /// Loads the bytes of a `.tflite` file for the best [`Kernels`] of this processor.
+    /// Loads the bytes of a `.tflite` file, for the best [`Kernels`] of this processor and one thread.
     ///
     /// # Errors
     ///
     /// Any [`Error`] if the file is damaged, or uses what this executor lacks.
     pub fn load(bytes: &[u8]) -> Result<Self, Error> {
-        Self::load_for(bytes, Kernels::best())
+        Self::load_with(bytes, &Options::default())
     }
 
-    /// As [`Network::load`], for certain kernels, or the portable ones if this processor lacks those.
+    /// As [`Network::load`], for certain kernels.
     ///
     /// # Errors
     ///
     /// As [`Network::load`].
     pub fn load_for(bytes: &[u8], kernels: Kernels) -> Result<Self, Error> {
-        let kernels = if kernels.available() { kernels } else { Kernels::Portable };
-        let model = Model::read(bytes)?;
+        Self::load_with(bytes, &Options { kernels, ..Options::default() })
+    }
+
+    /// As [`Network::load`], as `options` say.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::load`]; and [`Error::InputSize`] or [`Error::Unsupported`] if the network cannot have the input's
+    /// rows and columns.
+    pub fn load_with(bytes: &[u8], options: &Options) -> Result<Self, Error> {
+        let kernels = if options.kernels.available() { options.kernels } else { Kernels::Portable };
+        let threads = options.threads.max(1);
+        let mut model = Model::read(bytes)?;
+        if let Some(size) = options.input {
+            operations::resize(&mut model, size)?;
+        }
+        let model = model;
         let mut operations = Vec::new();
         for at in 0..model.operators.len() {
             operations.push(operations::load(&model, at, kernels)?);
@@ -109,7 +165,10 @@ impl Network {
                 place: place(tensor),
             }
         };
-        let scratch = vec![0; operations.iter().map(Operation::scratch_bytes).max().unwrap_or(0)];
+        let scratch = operations.iter().zip(&model.operators).map(|(operation, operator)| {
+            operation.scratch_bytes_for(threads, model.tensors[operator.outputs[0]].bytes())
+        });
+        let scratch = vec![0; scratch.max().unwrap_or(0)];
         let steps =
             operations.into_iter().enumerate().zip(&model.operators).map(|((at, operation), operator)| {
                 Ok(Step {
@@ -121,6 +180,7 @@ impl Network {
             });
         Ok(Self {
             kernels,
+            threads,
             steps: steps.collect::<Result<_, Error>>()?,
             inputs: model.inputs.iter().map(info).collect(),
             outputs: model.outputs.iter().map(info).collect(),
@@ -179,32 +239,72 @@ impl Network {
         self.run_observed(|_, _| ());
     }
 
+    /// As [`Network::run`], on the threads of a pool, as far as [`Options::threads`] foresaw: large operations are cut
+    /// into ranges of rows, small ones stay on this thread.  The results are the same bits.
+    ///
+    /// # Panics
+    ///
+    /// Only where [`Network::run`] would, on any of the threads: never, that is.
+    #[cfg(feature = "std")]
+    pub fn run_on(&mut self, pool: &mut Pool) {
+        for number in 0..self.steps.len() {
+            self.step(number, pool);
+        }
+    }
+
     /// As [`Network::run`], calling `observe` with number and name of each operation when it is done, such as to measure
     /// it.
     pub fn run_observed(&mut self, mut observe: impl FnMut(usize, &'static str)) {
-        let arena = &mut self.arena[self.start..];
-        for (number, step) in self.steps.iter().enumerate() {
-            match &*step.inputs {
-                [input, ..] if *input == step.output => {
-                    step.operation.run_in_place(&mut arena[step.output.clone()]);
-                }
-                inputs => {
-                    let (before, rest) = arena.split_at_mut(step.output.start);
-                    let (output, after) = rest.split_at_mut(step.output.len());
-                    let input = |index: usize| {
-                        let input = &inputs[index];
-                        let end = input.end + SLACK;
-                        // Inputs, and the bytes behind them, never overlap the output: they live at the same time.
-                        if end <= before.len() {
-                            &before[input.start..end]
-                        } else {
-                            &after[input.start - step.output.end..end - step.output.end]
-                        }
-                    };
-                    step.operation.run(input, output, &mut self.scratch);
-                }
+        for number in 0..self.steps.len() {
+            self.step(number, &mut Alone);
+            observe(number, self.steps[number].name);
+        }
+    }
+
+    /// As [`Network::run_observed`], but cuts operations as for a pool of `threads` threads and does the pieces one after
+    /// the other on this thread, calling `observe` with number and name of the operation and the number of the piece
+    /// when each is done: to measure how long the longest way through a run of several threads is.
+    ///
+    /// In a pool, of `pieces` pieces of an operation thread t does t and, if there are two for each thread, the one that
+    /// is as far from the end, unless another thread is idle before.
+    pub fn run_in_turn(&mut self, threads: usize, mut observe: impl FnMut(usize, &'static str, usize)) {
+        for number in 0..self.steps.len() {
+            let name = self.steps[number].name;
+            let mut pieces = 0;
+            let count = |piece| {
+                pieces += 1;
+                observe(number, name, piece);
+            };
+            self.step(number, &mut InTurn { threads, observe: count });
+            if pieces == 0 {
+                observe(number, name, 0);
             }
-            observe(number, step.name);
+        }
+    }
+
+    fn step(&mut self, number: usize, team: &mut dyn Team) {
+        let (step, threads) = (&self.steps[number], self.threads);
+        let arena = &mut self.arena[self.start..];
+        match &*step.inputs {
+            [input, ..] if *input == step.output => {
+                step.operation.run_in_place(&mut arena[step.output.clone()], threads, team);
+            }
+            inputs => {
+                let (before, rest) = arena.split_at_mut(step.output.start);
+                let (output, after) = rest.split_at_mut(step.output.len());
+                let (before, after) = (&*before, &*after);
+                let input = |index: usize| {
+                    let input = &inputs[index];
+                    let end = input.end + SLACK;
+                    // Inputs, and the bytes behind them, never overlap the output: they live at the same time.
+                    if end <= before.len() {
+                        &before[input.start..end]
+                    } else {
+                        &after[input.start - step.output.end..end - step.output.end]
+                    }
+                };
+                step.operation.run(input, output, &mut self.scratch, threads, team);
+            }
         }
     }
 }

@@ -2,23 +2,31 @@
 
 use std::fs;
 
-use clapper::{Error, Network};
+use clapper::{Error, Network, Options};
 use proptest::prelude::*;
 
 /// Cases with several tensors and options, with lists, with constants and with windows.
-const CASES: [&str; 5] =
-    ["convolution_3x3", "depthwise_3x3_stride_2", "concatenation_rows", "bilinear_corners", "max_pool"];
+const CASES: [&str; 6] = [
+    "convolution_3x3",
+    "depthwise_3x3_stride_2",
+    "concatenation_rows",
+    "bilinear_corners",
+    "max_pool",
+    "resized_pyramid",
+];
 
 fn case(name: &str) -> Vec<u8> {
     fs::read(format!("truth/cases/{name}.tflite")).unwrap()
 }
 
-/// Loads and, if that works, runs.
+/// Loads, with the file's size and with another, and, if that works, runs.
 fn try_out(bytes: &[u8]) {
-    if let Ok(mut network) = Network::load(bytes) {
-        // A changed shape can ask for much work, which is no fault of the reader.
-        if network.arena_bytes() < 1 << 16 {
-            network.run();
+    for input in [None, Some([14, 10])] {
+        if let Ok(mut network) = Network::load_with(bytes, &Options { input, ..Options::default() }) {
+            // A changed shape can ask for much work, which is no fault of the reader.
+            if network.arena_bytes() < 1 << 16 {
+                network.run();
+            }
         }
     }
 }

@@ -3,9 +3,14 @@
     pip install -r requirements.txt
     python make.py cases              # the stored cases
     python make.py --large FOLDER     # whole networks, too large to be stored
+    python make.py --shipped ../../models    # shipped.txt: anew whenever one of those networks changes
 
-For each case NAME.tflite, and NAME.bin with the bytes of all inputs and then of all outputs, in the file's order.
+For each case NAME.tflite, and NAME.bin with the bytes of all inputs and then of all outputs, in the file's order; where
+the case is to be loaded for another input than the file's, NAME.size has its rows and columns.
 `cargo test` holds the executor against the cases in this folder and in $CLAPPER_TRUTH.
+
+shipped.txt has a line for each network, input size and output: name, rows, columns, picture (see `picture`), number and
+length of the output, and the 64-bit FNV-1a hash of its bytes.
 """
 
 import argparse
@@ -13,7 +18,9 @@ import pathlib
 
 import numpy
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+import flatbuffers
 
 keras = tf.keras
 layers = keras.layers
@@ -40,10 +47,39 @@ def convert(function, shapes, spread=3.0, float_io=False):
     return converter.convert()
 
 
-def answers(model):
-    """Inputs of noise, extremes included, and LiteRT's reference kernels' outputs, as bytes."""
+def reference(model, size=None):
+    """LiteRT's reference kernels, for an input of `size` (rows, columns) if that is not the file's.
+
+    They take the size that a resize makes from a constant of the file, so that is written anew for `size`: every level of
+    a pyramid of SAME convolutions has ⌈input ÷ stride⌉ rows and columns, whose stride the file's own sizes tell.
+    """
+    if size:
+        unpacked = schema.ModelT.InitFromPackedBuf(model, 0)
+        graph = unpacked.subgraphs[0]
+        before = graph.tensors[graph.inputs[0]].shape[1:3]
+        resizes = (schema.BuiltinOperator.RESIZE_NEAREST_NEIGHBOR, schema.BuiltinOperator.RESIZE_BILINEAR)
+        for operator in graph.operators:
+            if unpacked.operatorCodes[operator.opcodeIndex].builtinCode in resizes:
+                buffer = unpacked.buffers[graph.tensors[operator.inputs[1]].buffer]
+                made = numpy.frombuffer(bytes(buffer.data), numpy.int32)
+                strides = [round(whole / part) for whole, part in zip(before, made)]
+                assert all(-(-whole // stride) == part for whole, stride, part in zip(before, strides, made))
+                now = [-(-whole // stride) for whole, stride in zip(size, strides)]
+                buffer.data = numpy.frombuffer(numpy.array(now, numpy.int32).tobytes(), numpy.uint8)
+        builder = flatbuffers.Builder()
+        builder.Finish(unpacked.Pack(builder), b"TFL3")
+        model = bytes(builder.Output())
     interpreter = Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    if size:
+        detail = interpreter.get_input_details()[0]
+        interpreter.resize_tensor_input(detail["index"], [detail["shape"][0], *size, detail["shape"][3]])
     interpreter.allocate_tensors()
+    return interpreter
+
+
+def answers(model, size=None):
+    """Inputs of noise, extremes included, and LiteRT's reference kernels' outputs, as bytes."""
+    interpreter = reference(model, size)
     numbers = numpy.random.default_rng(SEED)
     parts = []
     for detail in interpreter.get_input_details():
@@ -170,16 +206,75 @@ def large():
     }
 
 
-def write(folder, name, model):
+def pyramid(x):
+    """Two levels whose rows and columns are no exact halves, joined as in a feature pyramid; and a ratio of two."""
+    one = depthwise(3, 8, stride=2)(convolution(3, 3, 8, 2, activation=tf.nn.relu)(x))
+    two = convolution(1, 8, 8)(tf.nn.max_pool2d(one, 2, 2, "SAME"))
+    upper = tf.raw_ops.ResizeNearestNeighbor(images=two, size=[7, 6])
+    joined = tf.concat([convolution(3, 8, 4)(one + upper), tf.pad(convolution(1, 8, 3)(one), [[0, 0], [0, 0], [0, 0], [1, 0]])], 3)
+    twice = tf.raw_ops.ResizeBilinear(images=convolution(1, 8, 2)(joined), size=[14, 12])
+    return twice, tf.reduce_mean(two, [1, 2], keepdims=True)
+
+
+# Networks that are also loaded for another input: of [1, 27, 23, 3].
+RESIZED = {"resized_pyramid": (pyramid, [[1, 27, 23, 3]], (52, 36))}
+
+# Rows and columns for which the shipped networks are held against the reference: those of the file, those that the
+# firmware uses, and odd ones.
+SHIPPED = {
+    "face": [(240, 320), (300, 400), (480, 640), (177, 209)],
+    "mouth": [(96, 96), (128, 128), (240, 320), (101, 77)],
+}
+
+
+def picture(number, rows, columns):
+    """Picture 0 is noise, picture 1 has slopes, each as the test makes it."""
+    at = numpy.arange(rows * columns * 3, dtype=numpy.uint64)
+    if number == 0:
+        values = (at * 2654435761 % 2**32) >> 24
+    else:
+        row, column, channel = at // (columns * 3), at // 3 % columns, at % 3
+        values = (row * 3 + column * 2 + channel * 40) % 256
+    return (values.astype(numpy.int32) - 128).astype(numpy.int8).reshape(1, rows, columns, 3)
+
+
+def fnv(data):
+    state = 0xCBF29CE484222325
+    for byte in data:
+        state = (state ^ byte) * 0x100000001B3 % 2**64
+    return state
+
+
+def shipped(folder):
+    lines = []
+    for name, sizes in SHIPPED.items():
+        model = (folder / f"{name}.tflite").read_bytes()
+        for size in sizes:
+            interpreter = reference(model, size)
+            for number in range(2):
+                interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture(number, *size))
+                interpreter.invoke()
+                for index, detail in enumerate(interpreter.get_output_details()):
+                    data = interpreter.get_tensor(detail["index"]).tobytes()
+                    lines.append(f"{name} {size[0]} {size[1]} {number} {index} {len(data)} {fnv(data):016x}\n")
+    pathlib.Path(__file__).with_name("shipped.txt").write_text("".join(lines))
+
+
+def write(folder, name, model, size=None):
     (folder / f"{name}.tflite").write_bytes(model)
-    (folder / f"{name}.bin").write_bytes(answers(model))
+    (folder / f"{name}.bin").write_bytes(answers(model, size))
+    if size:
+        (folder / f"{name}.size").write_text(f"{size[0]} {size[1]}\n")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--shipped", action="store_true")
     arguments = parser.parse_args()
+    if arguments.shipped:
+        return shipped(arguments.folder)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     if arguments.large:
         for name, (network, shape) in large().items():
@@ -187,6 +282,8 @@ def main():
         return
     for name, (function, shapes) in SMALL.items():
         write(arguments.folder, name, convert(function, shapes))
+    for name, (function, shapes, size) in RESIZED.items():
+        write(arguments.folder, name, convert(function, shapes), size)
     write(arguments.folder, "quantize", convert(tf.nn.relu, [PICTURE], float_io=True))
 
 

@@ -1,4 +1,4 @@
-//! The card's first partition (FAT, which every PC can write), and `maskbell.toml` on it.
+//! The card's first partition (FAT, which every PC can write), and the file of settings on it.
 
 use std::env;
 use std::fs::{self, File};
@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 use rustix::fs::{major, minor};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-use crate::config::{self, Config, Mistake};
-
 /// Environment variable with the partition's device node, such as `/dev/sda1`, where it is not on the root's disk.
 const PARTITION: &str = "MASKBELL_BOOT";
 
@@ -21,6 +19,10 @@ const MOUNT_POINT: &str = "/boot";
 
 /// The file's name on it.
 const FILE: &str = "maskbell.toml";
+
+/// How it is mounted: nothing on it is written, run, or taken for a device.
+const FLAGS: MountFlags =
+    MountFlags::RDONLY.union(MountFlags::NODEV).union(MountFlags::NOSUID).union(MountFlags::NOEXEC);
 
 /// Longest wait for a partition that was named: a USB disk takes a few seconds to appear.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -49,14 +51,14 @@ pub enum BootError {
     Read(io::Error),
 }
 
-/// Reads `maskbell.toml` from the boot partition, which is mounted for that time alone and cannot be written.
+/// Lets `read` have `maskbell.toml` from the boot partition, which is mounted for that time alone and cannot be written.
 ///
 /// `None`: there is no such file.
 ///
 /// # Errors
 ///
 /// [`BootError`] if it could not be looked for or read.
-pub fn read_config() -> Result<Option<(Config, Vec<Mistake>)>, BootError> {
+pub fn with_settings<T>(read: impl FnOnce(File) -> io::Result<T>) -> Result<Option<T>, BootError> {
     let node = match env::var_os(PARTITION) {
         Some(node) => wait_for(node.into())?,
         None => {
@@ -64,18 +66,17 @@ pub fn read_config() -> Result<Option<(Config, Vec<Mistake>)>, BootError> {
             first_partition(Path::new("/sys"), root).ok_or(BootError::NotFound)?
         }
     };
-    let flags = MountFlags::RDONLY | MountFlags::NODEV | MountFlags::NOSUID | MountFlags::NOEXEC;
-    mount(&node, MOUNT_POINT, "vfat", flags, None)
+    mount(&node, MOUNT_POINT, "vfat", FLAGS, None)
         .map_err(|error| BootError::Mount { node, error: error.into() })?;
-    let config = match File::open(Path::new(MOUNT_POINT).join(FILE)) {
-        Ok(file) => config::load(file).map(Some),
+    let settings = match File::open(Path::new(MOUNT_POINT).join(FILE)) {
+        Ok(file) => read(file).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     };
     if let Err(error) = unmount(MOUNT_POINT, UnmountFlags::empty()) {
         log::error!("{MOUNT_POINT} cannot be unmounted: {error}");
     }
-    config.map_err(BootError::Read)
+    settings.map_err(BootError::Read)
 }
 
 fn wait_for(node: PathBuf) -> Result<PathBuf, BootError> {

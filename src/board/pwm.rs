@@ -3,7 +3,7 @@
 //! `rppal` takes and frees the channel.  Period and duty are written here, to files that stay open: rppal makes a path
 //! and opens a file for each write, and nothing may be allocated while tones play.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -13,13 +13,22 @@ use std::time::Duration;
 use embedded_hal::pwm::{self as hal, ErrorKind, ErrorType, SetDutyCycle};
 
 use super::{Board, PinController};
-use crate::signal::buzzer::Pwm;
 
 /// Where the kernel lists PWM chips.
 const CLASS: &str = "/sys/class/pwm";
 
 /// Frequency that a channel starts with, Hz: any will do, since a channel without a period cannot be enabled.
 const FIRST_FREQUENCY: f64 = 2000.0;
+
+/// A PWM output whose frequency can be set; embedded-hal has a trait for the duty alone.
+pub trait Pwm: SetDutyCycle + ErrorType<Error: Display> {
+    /// Sets the period, the duty being 0 at that moment: a driver refuses a pulse that is longer than the period.
+    ///
+    /// # Errors
+    ///
+    /// What the output says, if it does not do that.
+    fn set_period(&mut self, period: Duration) -> Result<(), Self::Error>;
+}
 
 /// Why there is no PWM for the buzzer.
 #[derive(Debug, thiserror::Error)]

@@ -27,7 +27,7 @@ const FORMATS: [([u8; 4], Encoding); 7] = [
 
 /// Pictures a second below which another format or size is better, even a compressed one.
 ///
-/// A reminder needs 5 agreeing looks; at this rate they take half a second.
+/// Looks further apart tell walkers from one another less well.
 const LEAST_RATE: f32 = 10.0;
 
 /// Pixels below which another size is better, even a slow one: the face model's input.

@@ -56,7 +56,7 @@ fn every_key_is_set() {
         face = 0.25
         least_face = 40
         [reminders]
-        agreement = 1
+        agreement = 1.5
         rearm = 10.5
         pause = 60
         [melodies]
@@ -83,7 +83,7 @@ fn every_key_is_set() {
     let thresholds = Thresholds { face: 0.25, least_face: 40.0, mouth: 0.6, nose: 1.0, covered: 0.0 };
     assert_eq!(config.thresholds, thresholds);
     let seconds = Duration::from_secs_f64;
-    assert_eq!(config.times, Times { agreement: seconds(1.0), rearm: seconds(10.5), pause: seconds(60.0) });
+    assert_eq!(config.times, Times { agreement: seconds(1.5), rearm: seconds(10.5), pause: seconds(60.0) });
     let Settings { melodies, transposition, buzzer_pin, duty, led_pin } = config.signals;
     assert_eq!(
         [&melodies.mask, &melodies.nose, &melodies.ready].map(|melody| melody.notes().len()),

@@ -14,11 +14,12 @@ use serde::Serialize;
 use super::args::WatchArgs;
 use super::seen::{Seen, edges};
 use super::window::{Window, WindowError};
-use crate::appliance::Attendant;
+use crate::attendant::Attendant;
 use crate::board::Board;
 use crate::camera::v4l2::{self, V4l2Camera, Which};
 use crate::camera::{self, Fault, OpenError, Pace, Source};
 use crate::config::{self, Config};
+use crate::frame::Frame;
 use crate::policy::{Call, Reminder};
 use crate::runtime::RuntimeError;
 use crate::signal::Signals;
@@ -168,7 +169,7 @@ impl Desk {
                 if let Some(call) = call {
                     self.tally.reminders[call.reminder as usize] += 1;
                 }
-                if self.report(frame.captured_at(), faces, call)?.is_break() {
+                if self.report(frame, faces, call)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
                 if self.show {
@@ -193,12 +194,17 @@ impl Desk {
     /// Prints a look and the reminder that follows from it, as far as they are asked for.
     fn report(
         &self,
-        at: Duration,
+        frame: &Frame,
         faces: &[Face],
         call: Option<Call>,
     ) -> Result<ControlFlow<()>, WatchError> {
+        let at = frame.captured_at();
         if self.looks {
-            let look = Look { at: at.as_secs_f64(), faces: faces.iter().map(Seen::new).collect() };
+            let look = Look {
+                at: at.as_secs_f64(),
+                size: [frame.width(), frame.height()],
+                faces: faces.iter().map(Seen::new).collect(),
+            };
             if self.print(&look)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -232,6 +238,8 @@ impl Desk {
 struct Look {
     /// Seconds since the start of the source, as all times here.
     at: f64,
+    /// Width and height of the picture, in pixels.
+    size: [usize; 2],
     faces: Vec<Seen>,
 }
 
@@ -294,11 +302,11 @@ impl fmt::Display for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{Frame, PixelFormat};
+    use crate::frame::PixelFormat;
+    use crate::signal::Melodies;
     use crate::signal::buzzer::tests::{Notebook, Told};
     use crate::signal::buzzer::{Buzzer, LOUDEST};
     use crate::signal::led::Led;
-    use crate::signal::melody::Melodies;
     use crate::vision::Faces;
 
     #[test]

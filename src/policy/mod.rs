@@ -3,25 +3,34 @@
 //! [`Policy::observe`] is told what was seen in each frame and when, and answers with at most one [`Call`].  It
 //! is pure: no I/O, no clock of its own, no heap, the same answers for the same history.
 //!
-//! - Faces become tracks ([`tracks`]): a track is one visit of one person, as far as boxes can tell.
-//! - A track collects looks ([`visit`]).  At least 5 of the last 8 must agree, and must have agreed for 0.6 s.
-//! - A visit hears each [`Reminder`] at most once.  The second kind (somebody reminded of the mask wears it under
-//!   the nose, say) needs 8 agreeing looks of 8, so that a face that flickers between the two is told only once.
+//! - Faces become tracks ([`tracks`]): a track is one visit of one person, as far as boxes can tell.  Who was lost in
+//!   the middle of the picture is still there for half a minute, unseen; who left at its edge has gone.
+//! - What a person wears is believed ([`belief`]), a hidden Markov model: each look is evidence, weighed by how sure,
+//!   how near and how long after the last one it is.  Evidence for a mask lasts as long as evidence against it.
+//! - Things are no visitors ([`motion`]): only who has been seen to move like somebody is spoken to, or who suddenly
+//!   stands at the door of a room that was known to be empty.  What hangs there from the start, or has not moved for
+//!   half a minute, is furniture.
+//! - A visit ([`visit`]) hears each [`Reminder`] at most once.  The second kind (somebody reminded of the mask wears it
+//!   under the nose, say) needs a belief without doubt, so that a face that flickers between the two is told only once.
 //! - A tone is heard by everybody: whoever else is in view and would be told the same has been told.
 //! - Between two reminders lies a pause, whoever comes.  One that is due in the pause waits for its end, and sounds
 //!   if it is still true then.
-//! - A visit ends when the person has not been seen for the re-arm time.  A gap without frames is no different from
-//!   frames without faces: call `observe` with none, or not at all.
+//! - A gap without frames is no different from frames without faces: call `observe` with none, [`Policy::pass`], or
+//!   nothing at all.
 //!
 //! Wherever boxes leave a doubt, whether two visits are one for example, the answer is the silent one.
 
 use std::time::Duration;
 
+use crate::geometry::Rect;
 use crate::vision::{Face, MAX_FACES};
+use motion::Bearing;
 pub use tracks::TrackId;
 use tracks::Tracks;
 use visit::Visit;
 
+mod belief;
+mod motion;
 mod tracks;
 mod visit;
 
@@ -46,26 +55,27 @@ pub struct Call {
 /// The times that the policy keeps.  Any value is safe; the defaults are meant for a door.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Times {
-    /// How long looks must have agreed before a reminder.  0.6 s: long enough for a hand that passes before the
-    /// mouth or a mask being adjusted, short enough that the visitor has not yet walked by.
+    /// How long clear looks at somebody near must agree before a reminder; doubtful ones take longer.  1 s: long enough
+    /// for a hand that passes before the mouth or a mask being adjusted, short enough that the visitor has not yet
+    /// walked by.
     pub agreement: Duration,
-    /// How long a person must be out of sight before the next look at a face there is a new visit, at least
-    /// [`Times::SHORT_MISS`].  4 s: somebody who turns round or is hidden by others is back by then.
+    /// How long a person who left at the picture's edge must be out of sight before the next look at a face there is a
+    /// new visit, at least [`Times::SHORT_MISS`].  4 s: somebody who steps aside is back by then.
     pub rearm: Duration,
     /// Least time from one reminder to the next, whoever comes.  5 s: a group at the door hears a tone, not an alarm.
     pub pause: Duration,
 }
 
 impl Times {
-    /// A face missed, or unsure, for no longer than this keeps its looks: a blurred frame, a turned head.  After a
-    /// longer time it still is the same visit, but its looks are counted anew.
+    /// A face missed, or unsure, for no longer than this was in view all the while: a blurred frame, a turned head.
+    /// After a longer time it still is the same visit, but what was believed of it fades.
     pub const SHORT_MISS: Duration = Duration::from_secs(1);
 }
 
 impl Default for Times {
     fn default() -> Self {
         Self {
-            agreement: Duration::from_millis(600),
+            agreement: Duration::from_secs(1),
             rearm: Duration::from_secs(4),
             pause: Duration::from_secs(5),
         }
@@ -88,26 +98,33 @@ impl Policy {
         Self { times, tracks: Tracks::new(), clock: Clock::new(), reminded: None }
     }
 
-    /// Takes note of the `faces` of a frame captured at `now`, and says whether to remind somebody.
+    /// Takes note of the `faces` of a frame captured at `now`, and says whether to remind somebody.  `picture` is what
+    /// the frame shows, in the pixels that the faces' boxes are in.
     ///
     /// `now` counts from any fixed moment; a clock that jumps back is taken to have stood still.  Works at 3 to 60
-    /// frames a second and is silent below about 1.  Boxes that are empty or not finite are left out, as are faces
+    /// frames a second and is silent below 1.  Boxes that are empty or not finite are left out, as are faces
     /// beyond the first [`MAX_FACES`].
-    pub fn observe(&mut self, now: Duration, faces: &[Face]) -> Option<Call> {
+    pub fn observe(&mut self, now: Duration, picture: &Rect, faces: &[Face]) -> Option<Call> {
         let now = self.clock.steady(now);
         let faces = &faces[..faces.len().min(MAX_FACES)];
-        self.tracks.forget(now, self.times.rearm.max(Times::SHORT_MISS));
-        self.tracks.follow(now, faces);
+        self.tracks.forget(now, &self.times);
+        self.tracks.follow(now, picture, faces, &self.times);
         if self.reminded.is_some_and(|then| now - then < self.times.pause) {
             return None;
         }
-        let due = |(face, visit): (usize, &mut Visit)| {
-            Some(Call { reminder: visit.due(now, self.times.agreement)?, face })
+        let due = |(face, bearing, visit): (usize, Bearing, &mut Visit)| {
+            Some(Call { reminder: visit.due(&faces[face], bearing)?, face })
         };
         let call = self.tracks.in_view().find_map(due)?;
-        self.tracks.in_view().for_each(|(_, visit)| visit.hear(now, call.reminder));
+        self.tracks.in_view().for_each(|(_, _, visit)| visit.hear(call.reminder));
         self.reminded = Some(now);
         Some(call)
+    }
+
+    /// Takes note that there was no frame at `now`.
+    pub fn pass(&mut self, now: Duration) {
+        let now = self.clock.steady(now);
+        self.tracks.forget(now, &self.times);
     }
 
     /// The tracks of the faces last observed, in the order of the faces; `None` for a face that could not be used.

@@ -1,82 +1,68 @@
-//! One person's visit: the last looks, and what has been said.
+//! One person's visit: what is believed of them, and what they have been told.
 
 use std::time::Duration;
 
-use heapless::HistoryBuf;
-
+use super::belief::Belief;
+use super::motion::Bearing;
 use super::{Reminder, Times};
-use crate::vision::Verdict;
+use crate::vision::{Face, Verdict};
 
-/// Looks that vote.
-const LOOKS: usize = 8;
+/// Height of a face, pixels, from which on somebody who has not been seen to move may be spoken to: at arm's length
+/// from a door nobody is smaller, and most of what is no face is.
+const AT_THE_DOOR: f32 = 60.0;
 
-/// Votes of [`LOOKS`] that a first reminder needs: a doubtful face seldom gets so many; MaskCam, too, wants 5 (net).
-const ENOUGH: usize = 5;
-
-/// Votes of [`LOOKS`] that a second, different reminder in the same visit needs: no doubt left.
-const UNANIMOUS: usize = LOOKS;
-
-/// A look counts for so long.  8 looks at 3 frames a second span 2.3 s; some more for frames that were missed.
-const FRESH: Duration = Duration::from_secs(4);
-
-/// What a look says.  `Unsure` says nothing: it neither adds to an agreement nor breaks one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Look {
-    at: Duration,
-    /// `None`: covered, nothing to remind of.
-    calls_for: Option<Reminder>,
-}
-
-/// Looks at one person, from when they appear until they have gone.
-#[derive(Debug, Default)]
+/// A person, from when they appear until they have gone.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Visit {
-    looks: HistoryBuf<Look, LOOKS>,
-    /// What enough looks have agreed on without a break, and when the first of them was.
-    agreed: Option<(Reminder, Duration)>,
+    belief: Belief,
+    /// The last look with a verdict.
+    judged: Option<Duration>,
     told_mask: bool,
     told_nose: bool,
+    /// Has been out of sight for longer than the re-arm time, and might be somebody else.
+    returned: bool,
 }
 
 impl Visit {
-    /// Counts a look.
-    pub(super) fn look(&mut self, now: Duration, verdict: Verdict) {
-        let calls_for = match verdict {
-            Verdict::Unsure => return,
-            Verdict::Covered => None,
-            Verdict::NoseOut => Some(Reminder::Nose),
-            Verdict::Bare => Some(Reminder::Mask),
-        };
-        // After a longer silence, out of sight or unsure, counting starts anew.  What has been said stays said.
-        if self.looks.recent().is_some_and(|last| now - last.at > Times::SHORT_MISS) {
-            self.looks.clear();
-            self.agreed = None;
+    /// Counts a look after `absent` out of sight.
+    pub(super) fn look(&mut self, now: Duration, absent: Duration, face: &Face, times: &Times) {
+        self.returned |= absent > times.rearm;
+        if face.verdict == Verdict::Unsure {
+            return;
         }
-        self.looks.write(Look { at: now, calls_for });
-
-        let majority = [Reminder::Mask, Reminder::Nose]
-            .into_iter()
-            .find(|&reminder| self.votes(now, reminder).count() >= ENOUGH);
-        self.agreed = majority.map(|reminder| match self.agreed {
-            Some((before, since)) if before == reminder => (reminder, since),
-            _ => (reminder, self.votes(now, reminder).map(|look| look.at).min().unwrap_or(now)),
-        });
+        if let Some(judged) = self.judged.replace(now) {
+            let since = now - judged;
+            let seen = since <= Times::SHORT_MISS;
+            self.belief.pass(since, seen, times.agreement);
+            // After a longer silence a look is a first look, and as little as that.
+            if seen {
+                self.belief.look(face, since, times.agreement);
+            }
+        }
+        // In a mask, where somebody without was told before: another person, or one who has listened.
+        if self.returned && self.belief.is_covered() {
+            (self.told_mask, self.told_nose, self.returned) = (false, false, false);
+        }
     }
 
-    /// The reminder that this person is to hear now, if any, after looks have agreed for `agreement`.
-    pub(super) fn due(&self, now: Duration, agreement: Duration) -> Option<Reminder> {
-        let (reminder, since) = self.agreed?;
-        let votes = self.votes(now, reminder).count();
-        let needed = if self.told_mask || self.told_nose { UNANIMOUS } else { ENOUGH };
-        // A fresh agreeing look: nobody is reminded of what was seen some time ago.
-        let still =
-            self.looks.recent().is_some_and(|look| look.at == now && look.calls_for == Some(reminder));
-        (still && !self.told(reminder) && votes >= needed && now - since >= agreement).then_some(reminder)
+    /// The reminder that this person is to hear now, if any, for the face that was just looked at.
+    pub(super) fn due(&self, face: &Face, bearing: Bearing) -> Option<Reminder> {
+        // Nobody is reminded of what was seen some time ago.
+        let still = matches!(face.verdict, Verdict::Bare | Verdict::NoseOut);
+        let reminder = self.belief.likelier();
+        let doubtless = self.belief.is_certain_of(reminder);
+        let believed = match bearing {
+            Bearing::Moved if self.is_told() => doubtless,
+            Bearing::Moved => self.belief.is_uncovered(),
+            Bearing::Appeared => doubtless && face.bounds.height() >= AT_THE_DOOR,
+            Bearing::There | Bearing::Thing => false,
+        };
+        (still && believed && !self.told(reminder)).then_some(reminder)
     }
 
-    /// A reminder sounds while this person is in view: if it fits most of the looks, it was theirs as well.
-    pub(super) fn hear(&mut self, now: Duration, reminder: Reminder) {
-        let fresh = self.looks.iter().filter(|look| now - look.at <= FRESH).count();
-        if 2 * self.votes(now, reminder).count() > fresh {
+    /// A reminder sounds while this person is in view: if it fits, it was theirs as well.
+    pub(super) fn hear(&mut self, reminder: Reminder) {
+        if self.belief.of(reminder) > 0.5 {
             match reminder {
                 Reminder::Mask => self.told_mask = true,
                 Reminder::Nose => self.told_nose = true,
@@ -84,14 +70,20 @@ impl Visit {
         }
     }
 
+    /// How ill `verdict` fits what is believed, 0 to 1.
+    pub(super) fn surprise(&self, verdict: Verdict) -> f32 {
+        self.belief.surprise(verdict)
+    }
+
+    /// Whether this person has been told anything.
+    pub(super) const fn is_told(&self) -> bool {
+        self.told_mask || self.told_nose
+    }
+
     const fn told(&self, reminder: Reminder) -> bool {
         match reminder {
             Reminder::Mask => self.told_mask,
             Reminder::Nose => self.told_nose,
         }
-    }
-
-    fn votes(&self, now: Duration, reminder: Reminder) -> impl Iterator<Item = &Look> {
-        self.looks.iter().filter(move |look| look.calls_for == Some(reminder) && now - look.at <= FRESH)
     }
 }

@@ -1,22 +1,11 @@
 //! A passive piezo on a PWM output.
 
-use std::fmt::Display;
 use std::time::Duration;
 
-use embedded_hal::pwm::{ErrorType, SetDutyCycle};
+use crate::board::pwm::Pwm;
 
 /// Duty, in percent, at which a passive piezo is loudest: driven for half of each period.
 pub const LOUDEST: u8 = 50;
-
-/// A PWM output whose frequency can be set; embedded-hal has a trait for the duty alone.
-pub trait Pwm: SetDutyCycle + ErrorType<Error: Display> {
-    /// Sets the period, the duty being 0 at that moment: a driver refuses a pulse that is longer than the period.
-    ///
-    /// # Errors
-    ///
-    /// What the output says, if it does not do that.
-    fn set_period(&mut self, period: Duration) -> Result<(), Self::Error>;
-}
 
 /// Makes sound of pitches.
 #[derive(Debug)]
@@ -50,6 +39,8 @@ impl<P: Pwm> Buzzer<P> {
 pub(crate) mod tests {
     use std::convert::Infallible;
     use std::sync::{Arc, Mutex};
+
+    use embedded_hal::pwm::{ErrorType, SetDutyCycle};
 
     use super::*;
 

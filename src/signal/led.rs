@@ -5,7 +5,7 @@ use std::time::Duration;
 use embedded_hal::digital::OutputPin;
 use heapless::Vec;
 
-use super::Fault;
+use super::fault::Fault;
 
 /// A LED between a pin and ground: high is lit.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ pub enum Pattern {
     Code(Fault),
 }
 
-/// Most phases of a cycle: 1 long and 5 short blinks, and the dark after each.
-const MAX_PHASES: usize = 12;
+/// Most phases of a cycle: 1 long and 7 short blinks, and the dark after each.
+const MAX_PHASES: usize = 16;
 
 const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -82,6 +82,7 @@ mod tests {
             (Fault::NoBuzzer, 3),
             (Fault::NoModel, 4),
             (Fault::BadConfig, 5),
+            (Fault::Restarts, 7),
         ] {
             let phases = Pattern::Code(fault).phases();
             let lit: std::vec::Vec<_> = phases.iter().step_by(2).collect();

@@ -5,8 +5,8 @@
 //! their timing whatever a frame costs.  They never allocate, and wait for nothing but the log's writer, when a reminder
 //! is logged, and on a PC for the terminal, which rings.
 //!
-//! Data flows from [`rtttl`] (text) to [`melody`] (notes) to [`player`] (what sounds and lights when), and from there
-//! through embedded-hal's traits to [`buzzer`] and [`led`]; `board` has the pins.
+//! Data flows from [`rtttl`] (text) to [`melody`] (notes), [`tones`] (what a melody means) and [`player`] (what sounds
+//! and lights when), and from there through embedded-hal's traits to [`buzzer`] and [`led`]; `board` has the pins.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle, Thread};
@@ -14,41 +14,20 @@ use std::thread::{self, JoinHandle, Thread};
 use crate::board::{self, Board};
 use crate::policy::Reminder;
 use buzzer::Buzzer;
+pub use fault::Fault;
 use led::Led;
-pub use melody::Melodies;
-use player::{Notes, Tone};
+use player::{Clock, MachineClock, Notes};
+pub use tones::Melodies;
+use tones::Tone;
 
 pub mod buzzer;
+pub mod fault;
 pub mod led;
 pub mod melody;
 pub mod player;
 pub mod rtttl;
 pub mod terminal;
-
-/// A fault that the LED shows, as 1 long and so many short blinks.
-///
-/// (The Pi's firmware blinks 0 long, or 2 to 4 long: these are different on purpose.)
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[repr(u8)]
-pub enum Fault {
-    /// No camera is there.  Over with the next frame.
-    NoCamera = 1,
-    /// The camera gives no frames.  Over with the next frame.
-    NoFrames = 2,
-    /// There is no PWM to drive the buzzer with.
-    NoBuzzer = 3,
-    /// A model does not load.
-    NoModel = 4,
-    /// The configuration has a mistake; defaults are used.
-    BadConfig = 5,
-}
-
-impl Fault {
-    /// Short blinks after the long one.
-    pub const fn short_blinks(self) -> u8 {
-        self as u8
-    }
-}
+pub mod tones;
 
 /// Pins, melodies and loudness.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,7 +94,21 @@ impl Signals {
     /// Starts the thread that plays on these pins, whatever they are.
     pub fn with_pins<P, L>(buzzer: Option<Buzzer<P>>, led: Option<Led<L>>, melodies: Melodies) -> Self
     where
-        P: buzzer::Pwm + Send + 'static,
+        P: board::pwm::Pwm + Send + 'static,
+        L: embedded_hal::digital::OutputPin + Send + 'static,
+    {
+        Self::with_clock(buzzer, led, melodies, MachineClock::start())
+    }
+
+    /// As [`Signals::with_pins`], in the time of `clock`.
+    pub(crate) fn with_clock<P, L>(
+        buzzer: Option<Buzzer<P>>,
+        led: Option<Led<L>>,
+        melodies: Melodies,
+        clock: impl Clock + Send + 'static,
+    ) -> Self
+    where
+        P: board::pwm::Pwm + Send + 'static,
         L: embedded_hal::digital::OutputPin + Send + 'static,
     {
         let notes = Arc::<Notes>::default();
@@ -125,7 +118,7 @@ impl Signals {
         let shared = Arc::clone(&notes);
         let spawned = thread::Builder::new()
             .name("signals".into())
-            .spawn(move || player::play(&shared, buzzer, led, melodies));
+            .spawn(move || player::play(&shared, buzzer, led, melodies, &clock));
         match spawned {
             Ok(handle) => {
                 // A thread allocates while it starts: that is to be over before the first frame.
@@ -187,6 +180,13 @@ impl Signals {
         if let Output::Pins { player, .. } = &self.output {
             player.unpark();
         }
+    }
+}
+
+impl Signals {
+    /// A fault that was shown until now is over.
+    pub fn over(&self, fault: Fault) {
+        self.notes.over(fault);
     }
 }
 

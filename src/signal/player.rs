@@ -10,35 +10,14 @@ use std::time::{Duration, Instant};
 
 use embedded_hal::digital::OutputPin;
 
-use super::Fault;
-use super::buzzer::{Buzzer, Pwm};
+use super::buzzer::Buzzer;
+use super::fault::Fault;
 use super::led::{Led, Pattern};
-use super::melody::Melodies;
-use crate::policy::Reminder;
+use super::tones::{Melodies, Tone};
+use crate::board::pwm::Pwm;
 
 /// Silence after a melody before the next may start, so that they are heard as two.
 const GAP: Duration = Duration::from_millis(300);
-
-/// A melody with a meaning.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[repr(u8)]
-pub enum Tone {
-    /// Ready to watch.
-    Ready = 1,
-    /// Please put on a mask.
-    Mask = 2,
-    /// Please cover your nose, too.
-    Nose = 4,
-}
-
-impl From<Reminder> for Tone {
-    fn from(reminder: Reminder) -> Self {
-        match reminder {
-            Reminder::Mask => Self::Mask,
-            Reminder::Nose => Self::Nose,
-        }
-    }
-}
 
 /// Tones that wait: each at most once, and to sound in the order in which [`Tones::pop`] lists them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,6 +61,7 @@ struct Told {
     frames: u32,
     camera: Option<Fault>,
     model: bool,
+    restarts: bool,
     buzzer: bool,
     config: bool,
 }
@@ -105,10 +85,15 @@ impl Notes {
     pub fn fault(&self, fault: Fault) {
         match fault {
             Fault::NoCamera | Fault::NoFrames => self.camera.store(fault as u8, Ordering::Relaxed),
-            Fault::NoBuzzer | Fault::NoModel | Fault::BadConfig => {
+            Fault::NoBuzzer | Fault::NoModel | Fault::BadConfig | Fault::Restarts => {
                 self.lasting.fetch_or(1 << fault as u8, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Notes that a lasting fault is over, after all.
+    pub fn over(&self, fault: Fault) {
+        self.lasting.fetch_and(!(1 << fault as u8), Ordering::Relaxed);
     }
 
     /// Whether the player has looked at the notes since this was last asked.
@@ -125,7 +110,7 @@ impl Notes {
     pub fn has(&self, fault: Fault) -> bool {
         match fault {
             Fault::NoCamera | Fault::NoFrames => self.camera.load(Ordering::Relaxed) == fault as u8,
-            Fault::NoBuzzer | Fault::NoModel | Fault::BadConfig => {
+            Fault::NoBuzzer | Fault::NoModel | Fault::BadConfig | Fault::Restarts => {
                 self.lasting.load(Ordering::Relaxed) & 1 << fault as u8 != 0
             }
         }
@@ -138,8 +123,41 @@ impl Notes {
             frames: self.frames.load(Ordering::Relaxed),
             camera: [Fault::NoCamera, Fault::NoFrames].into_iter().find(|&fault| self.has(fault)),
             model: self.has(Fault::NoModel),
+            restarts: self.has(Fault::Restarts),
             buzzer: self.has(Fault::NoBuzzer),
             config: self.has(Fault::BadConfig),
+        }
+    }
+}
+
+/// Time as a player sees it: the machine's, or one in a test's hand.
+pub(crate) trait Clock {
+    /// Time since any fixed moment.
+    fn now(&self) -> Duration;
+
+    /// Waits until that moment (`None`: for ever), or until the thread is unparked.  May end sooner.
+    fn wait(&self, until: Option<Duration>);
+}
+
+/// The machine's time.
+#[derive(Debug)]
+pub(super) struct MachineClock(Instant);
+
+impl MachineClock {
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for MachineClock {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn wait(&self, until: Option<Duration>) {
+        match until {
+            Some(until) => thread::park_timeout(until.saturating_sub(self.now())),
+            None => thread::park(),
         }
     }
 }
@@ -225,7 +243,8 @@ impl Player {
         } else if told.model {
             Some(Pattern::Code(Fault::NoModel))
         } else if told.frames == 0 {
-            Some(Pattern::FastBlink)
+            // Between restarts it pauses, and nothing is starting.
+            Some(if told.restarts { Pattern::Code(Fault::Restarts) } else { Pattern::FastBlink })
         } else if !self.greeted {
             self.greeted = true;
             Some(Pattern::ThreeBlinks)
@@ -234,6 +253,7 @@ impl Player {
         } else {
             self.beat = told.frames;
             Some(match told {
+                Told { restarts: true, .. } => Pattern::Code(Fault::Restarts),
                 Told { buzzer: true, .. } => Pattern::Code(Fault::NoBuzzer),
                 Told { config: true, .. } => Pattern::Code(Fault::BadConfig),
                 _ => Pattern::Beat,
@@ -261,10 +281,10 @@ pub(super) fn play<P: Pwm, L: OutputPin>(
     mut buzzer: Option<Buzzer<P>>,
     mut led: Option<Led<L>>,
     melodies: Melodies,
+    clock: &impl Clock,
 ) {
     let mut player = Player::new(melodies);
     let mut last = Scene { pitch: None, lit: false, until: None };
-    let epoch = Instant::now();
     loop {
         #[cfg(feature = "fault-injection")]
         crate::fault_injection::turn("signals");
@@ -272,7 +292,7 @@ pub(super) fn play<P: Pwm, L: OutputPin>(
         let scene = if stop {
             Scene { pitch: None, lit: false, until: None }
         } else {
-            player.advance(epoch.elapsed(), notes.take())
+            player.advance(clock.now(), notes.take())
         };
         if scene.pitch != last.pitch
             && let Some(Err(error)) = buzzer.as_mut().map(|buzzer| buzzer.sound(scene.pitch))
@@ -280,6 +300,10 @@ pub(super) fn play<P: Pwm, L: OutputPin>(
             log::error!("the buzzer is given up: {error}");
             buzzer = None;
             notes.fault(Fault::NoBuzzer);
+        }
+        #[cfg(feature = "fault-injection")]
+        if scene.pitch.is_some() {
+            crate::fault_injection::point("note");
         }
         if scene.lit != last.lit
             && let Some(Err(error)) = led.as_mut().map(|led| led.set(scene.lit))
@@ -291,10 +315,7 @@ pub(super) fn play<P: Pwm, L: OutputPin>(
             return;
         }
         last = scene;
-        match scene.until {
-            Some(until) => thread::park_timeout(until.saturating_sub(epoch.elapsed())),
-            None => thread::park(),
-        }
+        clock.wait(scene.until);
     }
 }
 

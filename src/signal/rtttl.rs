@@ -11,6 +11,7 @@
 //! except that octave 8 is allowed, too.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::melody::{MAX_NOTES, Melody, Note};
@@ -93,6 +94,14 @@ impl fmt::Display for Mistake {
             Self::Comma(found) => write!(f, "{found} where a comma should be"),
             Self::TooLong => write!(f, "the melody is too long: at most {MAX_NOTES} notes are allowed, the short rests between equal notes included"),
         }
+    }
+}
+
+impl FromStr for Melody {
+    type Err = MelodyError;
+
+    fn from_str(text: &str) -> Result<Self, MelodyError> {
+        parse(text)
     }
 }
 
@@ -291,7 +300,7 @@ fn pitch(semitone: u8, octave: u32) -> f32 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::melody::Melodies;
+    use super::super::tones::Melodies;
     use super::*;
 
     fn notes(text: &str) -> Vec<(Option<u32>, u128)> {

@@ -1,6 +1,7 @@
 //! The whole of it, with the thread: hands in notes, sees what pins are told.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -28,12 +29,41 @@ impl OutputPin for Pin {
     }
 }
 
-/// Waits until `done`; how long is of no account here, only whether.
-fn wait(what: &str, done: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < Duration::from_secs(60), "never came: {what}");
-        thread::sleep(Duration::from_millis(5));
+/// Time in the test's hand.  A player never comes too late: moments follow each other as it asks for them, up to the
+/// one that the test has named.
+#[derive(Clone, Debug, Default)]
+struct Hand(Arc<(AtomicU64, AtomicU64)>);
+
+impl Hand {
+    /// Lets time pass until `moment`, and waits until `done`; how long that takes is of no account, only whether.
+    fn pass(&self, signals: &Signals, moment: Duration, done: impl Fn() -> bool) {
+        let (_, limit) = &*self.0;
+        limit.store(moment.as_nanos() as u64, Ordering::SeqCst);
+        let Output::Pins { player, .. } = &signals.output else { panic!("there is no player") };
+        let start = Instant::now();
+        while !(self.now() == moment && done()) {
+            player.unpark();
+            assert!(start.elapsed() < Duration::from_secs(60), "it never comes until {moment:?}");
+            thread::yield_now();
+        }
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> Duration {
+        Duration::from_nanos(self.0.0.load(Ordering::SeqCst))
+    }
+
+    fn wait(&self, until: Option<Duration>) {
+        let (now, limit) = &*self.0;
+        let limit = limit.load(Ordering::SeqCst);
+        match until.map(|until| until.as_nanos() as u64) {
+            Some(until) if until <= limit => now.store(until, Ordering::SeqCst),
+            _ => {
+                now.store(limit, Ordering::SeqCst);
+                thread::park();
+            }
+        }
     }
 }
 
@@ -46,19 +76,23 @@ fn periods(notebook: &Notebook) -> Vec<u128> {
     told.iter().filter_map(period).collect()
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+
 #[test]
 fn reminders_reach_the_pins_and_the_end_is_silent_and_dark() {
-    let (notebook, pin) = (Notebook::default(), Pin::default());
+    let (notebook, pin, time) = (Notebook::default(), Pin::default(), Hand::default());
     let buzzer = Buzzer::new(notebook.clone(), buzzer::LOUDEST);
-    let signals = Signals::with_pins(Some(buzzer), Some(Led::new(pin.clone())), Melodies::default());
-    wait("fast blinking", || pin.0.lock().unwrap().len() > 4);
+    let led = Led::new(pin.clone());
+    let signals = Signals::with_clock(Some(buzzer), Some(led), Melodies::default(), time.clone());
+    // Five blinks, and the beginning of the sixth.
+    time.pass(&signals, SECOND, || pin.0.lock().unwrap().len() == 11);
     assert_eq!(periods(&notebook), [0; 0]);
 
     signals.frame_done();
     signals.remind(Reminder::Mask);
     // The chirp, then the reminder: C7 E7 G7, B6 D♯7, in microseconds.
     let expected = [477, 379, 318, 506, 401];
-    wait("five notes", || periods(&notebook).len() == expected.len());
+    time.pass(&signals, 3 * SECOND, || periods(&notebook).len() >= expected.len());
     assert_eq!(periods(&notebook), expected);
 
     signals.remind(Reminder::Nose);
@@ -69,14 +103,14 @@ fn reminders_reach_the_pins_and_the_end_is_silent_and_dark() {
 
 #[test]
 fn without_a_buzzer_the_fault_is_noted_and_the_rest_goes_on() {
-    let pin = Pin::default();
-    let signals =
-        Signals::with_pins(None::<Buzzer<Notebook>>, Some(Led::new(pin.clone())), Melodies::default());
+    let (pin, time) = (Pin::default(), Hand::default());
+    let led = Led::new(pin.clone());
+    let signals = Signals::with_clock(None::<Buzzer<Notebook>>, Some(led), Melodies::default(), time.clone());
     assert!(signals.notes.has(Fault::NoBuzzer));
     signals.frame_done();
     signals.remind(Reminder::Mask);
-    let before = pin.0.lock().unwrap().len();
-    wait("three blinks", || pin.0.lock().unwrap().len() >= before + 6);
+    // A blink that may have begun before the frame came, three blinks, and the code of the fault.
+    time.pass(&signals, 3 * SECOND, || pin.0.lock().unwrap().len() >= 8);
 }
 
 /// A PWM output whose wire came off.
@@ -96,7 +130,7 @@ impl embedded_hal::pwm::SetDutyCycle for Broken {
     }
 }
 
-impl buzzer::Pwm for Broken {
+impl board::pwm::Pwm for Broken {
     fn set_period(&mut self, _: Duration) -> Result<(), Self::Error> {
         Err(embedded_hal::pwm::ErrorKind::Other)
     }
@@ -104,17 +138,12 @@ impl buzzer::Pwm for Broken {
 
 #[test]
 fn a_buzzer_that_fails_becomes_a_fault() {
-    let notes = Arc::<Notes>::default();
-    let shared = Arc::clone(&notes);
+    let time = Hand::default();
     let buzzer = Buzzer::new(Broken, 50);
-    let led = Some(Led::new(Pin::default()));
-    let thread = thread::spawn(move || player::play(&shared, Some(buzzer), led, Melodies::default()));
-    notes.request(Tone::Mask);
-    thread.thread().unpark();
-    wait("the fault", || notes.has(Fault::NoBuzzer));
-    notes.stop();
-    thread.thread().unpark();
-    thread.join().unwrap();
+    let led = Led::new(Pin::default());
+    let signals = Signals::with_clock(Some(buzzer), Some(led), Melodies::default(), time.clone());
+    signals.remind(Reminder::Mask);
+    time.pass(&signals, SECOND, || signals.notes.has(Fault::NoBuzzer));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use heapless::Vec;
 
 use super::looks::{Gathered, Looks};
-use super::resample::{View, resample};
+use super::resample::{Resampler, View};
 use super::{MAX_FACES, logit, sigmoid};
 use crate::frame::Frame;
 use crate::geometry::Rect;
@@ -72,6 +72,7 @@ pub(super) type Found = Vec<Candidate, MAX_FACES>;
 #[derive(Debug)]
 pub(super) struct FaceFinder {
     network: Network,
+    resampler: Resampler,
     threshold: f32,
     candidates: Vec<Candidate, MAX_CANDIDATES>,
     gathered: Gathered,
@@ -82,6 +83,7 @@ impl FaceFinder {
     pub(super) fn new(threshold: f32) -> Result<Self, RuntimeError> {
         Ok(Self {
             network: Network::load(&CONTRACT, MODEL)?,
+            resampler: Resampler::new(WIDTH, HEIGHT),
             threshold,
             candidates: Vec::new(),
             gathered: Gathered::new(),
@@ -99,7 +101,7 @@ impl FaceFinder {
 
     /// The faces of one look, in pixels of the frame.
     fn look(&mut self, frame: &Frame, view: View) -> Result<Found, RuntimeError> {
-        resample::<WIDTH, HEIGHT>(frame, view, self.network.input());
+        self.resampler.fill(frame, view, self.network.input());
         self.network.run()?;
         self.candidates.clear();
         let least = self.gathered.least(self.threshold);

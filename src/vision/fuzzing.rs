@@ -4,7 +4,7 @@ use heapless::Vec;
 
 use super::faces::{self, HEIGHT, MAX_CANDIDATES, STRIDES, WIDTH};
 use super::mouth::{self, CELLS, CLASSES, SIDE};
-use super::resample::{View, resample};
+use super::resample::{Resampler, View};
 use crate::frame::{Frame, PixelFormat};
 use crate::runtime::{Quantization, Tensor};
 
@@ -56,10 +56,11 @@ pub fn decoded((width, height): (usize, usize), threshold: f32, said: Said) {
     let scores = Tensor { values: &scores, quantization: said.scores };
     let boxes = Tensor { values: &boxes, quantization: said.boxes };
     let mut input = [0; SIDE * SIDE * 3];
+    let mut resampler = Resampler::new(SIDE, SIDE);
     // Crops take the most time, and a few are as good as all.
     for face in found.iter().take(MAX_CROPS) {
         let view = mouth::crop(&face.bounds);
-        resample::<SIDE, SIDE>(&frame, view, &mut input);
+        resampler.fill(&frame, view, &mut input);
         for part in mouth::decode(scores, boxes, view) {
             assert!((0.0..=1.0).contains(&part.score), "{part:?}");
         }
@@ -68,5 +69,5 @@ pub fn decoded((width, height): (usize, usize), threshold: f32, said: Said) {
 
 /// Brings what a view shows of `frame` to an input of 32 × 24 pixels; `left`, `top` and `scale` as in [`View`].
 pub fn resampled(frame: &Frame, left: f32, top: f32, scale: f32) {
-    resample::<32, 24>(frame, View { left, top, scale }, &mut [0; 32 * 24 * 3]);
+    Resampler::new(32, 24).fill(frame, View { left, top, scale }, &mut [0; 32 * 24 * 3]);
 }

@@ -3,7 +3,7 @@
 //! A grid in the manner of tiny YOLO over a square crop around a face: each cell has, for a mouth and for a nose, a
 //! score (a logit) and a box coded as in [`super::faces`].  A mask worn well leaves both without an answer.
 
-use super::resample::{View, resample};
+use super::resample::{Resampler, View};
 use super::sigmoid;
 use crate::frame::Frame;
 use crate::geometry::Rect;
@@ -54,18 +54,19 @@ impl Part {
 #[derive(Debug)]
 pub(super) struct MouthFinder {
     network: Network,
+    resampler: Resampler,
 }
 
 impl MouthFinder {
     /// Loads the network.
     pub(super) fn new() -> Result<Self, RuntimeError> {
-        Ok(Self { network: Network::load(&CONTRACT, MODEL)? })
+        Ok(Self { network: Network::load(&CONTRACT, MODEL)?, resampler: Resampler::new(SIDE, SIDE) })
     }
 
     /// Mouth and nose of the face at `face`, in pixels of `frame`.
     pub(super) fn find(&mut self, frame: &Frame, face: &Rect) -> Result<[Part; CLASSES], RuntimeError> {
         let view = crop(face);
-        resample::<SIDE, SIDE>(frame, view, self.network.input());
+        self.resampler.fill(frame, view, self.network.input());
         self.network.run()?;
         Ok(decode(self.network.output(0), self.network.output(1), view))
     }

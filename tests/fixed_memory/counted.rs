@@ -16,15 +16,16 @@ use std::time::Duration;
 
 use embedded_hal::digital;
 use embedded_hal::pwm::{self, SetDutyCycle};
-use maskbell::appliance::Attendant;
+use maskbell::attendant::Attendant;
 use maskbell::board::console::Logger;
+use maskbell::board::pwm::Pwm;
 use maskbell::board::watchdog::Watchdog;
 use maskbell::camera::mjpeg::MotionJpeg;
 use maskbell::camera::{DEFAULT_RATE, Pace};
 use maskbell::frame::Orientation;
 use maskbell::memory::{Allocator, heap_calls};
 use maskbell::policy::{Reminder, Times};
-use maskbell::signal::buzzer::{Buzzer, LOUDEST, Pwm};
+use maskbell::signal::buzzer::{Buzzer, LOUDEST};
 use maskbell::signal::led::Led;
 use maskbell::signal::{Melodies, Signals};
 use maskbell::vision::Thresholds;

@@ -1,7 +1,7 @@
 //! The inner loops, in portable Rust and for the vector instructions of x86-64 and AArch64.
 //!
 //! The portable kernels are the reference: every other gives the same integers.  This module holds all of the crate's
-//! `unsafe` code; the types here check lengths, so that nothing outside can make a kernel leave its slices.
+//! `unsafe` code but that of the threads; the types here check lengths, so that nothing outside can make a kernel leave its slices.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

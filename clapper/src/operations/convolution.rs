@@ -57,34 +57,41 @@ impl Convolution {
         if self.geometry.is_pointwise() { 0 } else { self.gathered() * self.pitch() + SLACK }
     }
 
-    /// `input` has SLACK bytes behind its end.
-    pub(crate) fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
-        if self.geometry.is_pointwise() {
-            return self.product.run(input, self.depth(), output);
-        }
+    /// Bytes of the outputs that a piece of the work is a multiple of.
+    pub(crate) fn unit(&self) -> usize {
+        TILES * self.geometry.output[3]
+    }
+
+    /// About how many instructions it takes: a vector of them does three or four multiplications for each.
+    pub(crate) fn work(&self) -> usize {
         let [pictures, rows, columns, channels] = self.geometry.output;
+        pictures * rows * columns * (self.depth() / 3 * channels + 4 * channels)
+    }
+
+    /// The outputs from unit `first` on.  `input` has SLACK bytes behind its end.
+    pub(crate) fn run(&self, first: usize, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
+        let [_, rows, columns, channels] = self.geometry.output;
+        let first = first * TILES;
+        if self.geometry.is_pointwise() {
+            let depth = self.depth();
+            return self.product.run(&input[first * depth..], depth, output);
+        }
         let (pitch, gathered) = (self.pitch(), self.gathered());
+        let end = first + output.len() / channels;
         // Windows that wait to be multiplied, and where their outputs go.
         let mut waiting = 0;
         let mut output = output;
-        for picture in 0..pictures {
-            for row in 0..rows {
-                let mut column = 0;
-                while column < columns {
-                    let count = (columns - column).min(gathered - waiting);
-                    self.gather(
-                        input,
-                        [picture, row],
-                        column..column + count,
-                        &mut scratch[waiting * pitch..],
-                    );
-                    (column, waiting) = (column + count, waiting + count);
-                    if waiting == gathered {
-                        let (now, later) = output.split_at_mut(waiting * channels);
-                        self.product.run(scratch, pitch, now);
-                        (output, waiting) = (later, 0);
-                    }
-                }
+        let mut at = first;
+        while at < end {
+            let (row, column) = (at / columns, at % columns);
+            let count = (columns - column).min(gathered - waiting).min(end - at);
+            let place = [row / rows, row % rows];
+            self.gather(input, place, column..column + count, &mut scratch[waiting * pitch..]);
+            (at, waiting) = (at + count, waiting + count);
+            if waiting == gathered {
+                let (now, later) = output.split_at_mut(waiting * channels);
+                self.product.run(scratch, pitch, now);
+                (output, waiting) = (later, 0);
             }
         }
         self.product.run(scratch, pitch, output);
@@ -187,13 +194,30 @@ impl DepthwiseConvolution {
         }
     }
 
-    pub(crate) fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
+    fn geometry(&self) -> &Geometry {
+        match self {
+            Self::Fast { geometry, .. } | Self::General { geometry, .. } => geometry,
+        }
+    }
+
+    /// Rows of the output, of all pictures.
+    pub(crate) fn rows(&self) -> usize {
+        self.geometry().output[0] * self.geometry().output[1]
+    }
+
+    /// Bytes of a row of the output.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.geometry().output[2] * self.geometry().output[3]
+    }
+
+    /// The rows of the output from `first` on.
+    pub(crate) fn run(&self, first: usize, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
         match self {
             Self::Fast { geometry, zero_point, kernel } => {
-                fast(geometry, *zero_point, kernel, input, output, scratch);
+                fast(geometry, *zero_point, kernel, first, input, output, scratch);
             }
             Self::General { geometry, zero_point, weights, requantize } => {
-                general(geometry, *zero_point, weights, requantize, input, output);
+                general(geometry, *zero_point, weights, requantize, first, input, output);
             }
         }
     }
@@ -209,37 +233,40 @@ fn fast(
     geometry: &Geometry,
     zero_point: i8,
     kernel: &Depthwise,
+    first: usize,
     input: &[i8],
     output: &mut [i8],
     scratch: &mut [i8],
 ) {
-    let [pictures, height, width, channels] = geometry.input;
+    let [_, height, width, channels] = geometry.input;
     let size = padded_row(geometry);
     let left = geometry.before[1] * channels;
     let copied = (width * channels).min(size - SLACK - left);
     let (places, padding) = scratch[..4 * size].split_at_mut(3 * size);
     places.fill(zero_point);
     padding.fill(zero_point);
-    let mut outputs = output.chunks_exact_mut(geometry.output[2] * channels);
-    for picture in 0..pictures {
-        // The row that each place holds.
-        let mut held = [None; 3];
-        for (row, output) in outputs.by_ref().take(geometry.output[1]).enumerate() {
-            let top = geometry.start(0, row);
-            let wanted: [_; 3] = core::array::from_fn(|at| geometry.under(0, top, at));
-            for row in wanted.into_iter().flatten().filter(|row| *row < height) {
-                if held[row % 3] != Some(row) {
-                    let from = &input[geometry.offset(picture, row, 0)..][..copied];
-                    places[row % 3 * size + left..][..copied].copy_from_slice(from);
-                    held[row % 3] = Some(row);
-                }
-            }
-            let rows = wanted.map(|row| match row {
-                Some(row) => &places[row % 3 * size..][..size],
-                None => &*padding,
-            });
-            kernel.row(rows, output);
+    // The row that each place holds.
+    let mut held = [None; 3];
+    for (number, output) in output.chunks_exact_mut(geometry.output[2] * channels).enumerate() {
+        let row = first + number;
+        let (picture, row) = (row / geometry.output[1], row % geometry.output[1]);
+        if row == 0 {
+            held = [None; 3];
         }
+        let top = geometry.start(0, row);
+        let wanted: [_; 3] = core::array::from_fn(|at| geometry.under(0, top, at));
+        for row in wanted.into_iter().flatten().filter(|row| *row < height) {
+            if held[row % 3] != Some(row) {
+                let from = &input[geometry.offset(picture, row, 0)..][..copied];
+                places[row % 3 * size + left..][..copied].copy_from_slice(from);
+                held[row % 3] = Some(row);
+            }
+        }
+        let rows = wanted.map(|row| match row {
+            Some(row) => &places[row % 3 * size..][..size],
+            None => &*padding,
+        });
+        kernel.row(rows, output);
     }
 }
 
@@ -248,12 +275,15 @@ fn general(
     zero_point: i8,
     weights: &[i8],
     requantize: &Requantize,
+    first: usize,
     input: &[i8],
     output: &mut [i8],
 ) {
-    let channels = geometry.output[3];
+    let [_, rows, columns, channels] = geometry.output;
     let multiplier = channels / geometry.input[3];
-    for ([picture, row, column], output) in geometry.positions().zip(output.chunks_exact_mut(channels)) {
+    for (at, output) in output.chunks_exact_mut(channels).enumerate() {
+        let (row, column) = (first + at / columns, at % columns);
+        let (picture, row) = (row / rows, row % rows);
         let (top, left) = (geometry.start(0, row), geometry.start(1, column));
         for (channel, output) in output.iter_mut().enumerate() {
             let mut sum = requantize.bias[channel];

@@ -19,7 +19,8 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    /// From `[padding, stride of columns, stride of rows]` of an operation's options; `dilation` is [rows, columns].
+    /// From `[padding, stride of columns, stride of rows]` of an operation's options; `dilation` is [rows, columns].  The
+    /// output has the rows and columns that they give, and `channels`.
     ///
     /// The padding is placed as the converter's `SAME` and `VALID` mean it.
     pub(crate) fn new(
@@ -27,7 +28,7 @@ impl Geometry {
         window: [usize; 2],
         dilation: [i32; 2],
         input: Shape,
-        output: Shape,
+        channels: usize,
     ) -> Result<Self, String> {
         let number = |field| options.scalar::<i32>(field, 0).map_err(|_| String::from("damaged options"));
         let padding = options.scalar::<i8>(0, 0).map_err(|_| String::from("damaged options"))?;
@@ -37,23 +38,30 @@ impl Geometry {
         };
         let stride = [positive("a stride", number(2)?)?, positive("a stride", number(1)?)?];
         let dilation = [positive("a dilation", dilation[0])?, positive("a dilation", dilation[1])?];
-        let (mut before, mut expected) = ([0; 2], [0; 2]);
+        let (mut before, mut size) = ([0; 2], [0; 2]);
         for axis in 0..2 {
-            let size = input[axis + 1];
+            let from = input[axis + 1];
             let reach = (window[axis] - 1) * dilation[axis] + 1;
             if padding == 0 {
-                expected[axis] = size.div_ceil(stride[axis]);
-                before[axis] = ((expected[axis] - 1) * stride[axis] + reach).saturating_sub(size) / 2;
+                size[axis] = from.div_ceil(stride[axis]);
+                before[axis] = ((size[axis] - 1) * stride[axis] + reach).saturating_sub(from) / 2;
             } else {
-                expected[axis] = (size + 1).saturating_sub(reach).div_ceil(stride[axis]);
+                size[axis] = (from + 1).saturating_sub(reach).div_ceil(stride[axis]);
             }
         }
-        if output[0] != input[0] || output[1..3] != expected {
-            return Err(format!(
-                "the output's shape is {output:?}, but its rows and columns must be {expected:?}"
-            ));
+        if size.contains(&0) {
+            return Err(format!("a window of {window:?} does not fit an input of shape {input:?}"));
         }
+        let output = [input[0], size[0], size[1], channels];
         Ok(Self { input, output, window, stride, dilation, before })
+    }
+
+    /// Itself, if the output has the shape that the file says.
+    pub(crate) fn with_output(self, output: Shape) -> Result<Self, String> {
+        if self.output != output {
+            return Err(format!("the output's shape is {output:?}, but must be {:?}", self.output));
+        }
+        Ok(self)
     }
 
     /// Whether each output sees exactly the pixel at its own place.

@@ -16,7 +16,7 @@ use super::{Multiplication, Operation, axes, lookup, rescale};
 use crate::error::Error;
 use crate::flatbuffer::{Scalar, Table};
 use crate::kernels::{Addition, Kernels};
-use crate::model::{Element, Model, Operator, Tensor};
+use crate::model::{Element, Model, Operator, Shape, Tensor};
 use crate::quantize::{Factor, Quantization, Requantize};
 
 /// Number, name and highest version of each operation.  Versions that brought other types only are within them: types
@@ -71,12 +71,12 @@ pub(crate) fn load(model: &Model<'_>, at: usize, kernels: Kernels) -> Result<Ope
 }
 
 /// What is wrong with an operation, in words.
-type Checked<T> = Result<T, String>;
+pub(super) type Checked<T> = Result<T, String>;
 
-struct Loader<'a> {
-    model: &'a Model<'a>,
-    operator: &'a Operator<'a>,
-    kernels: Kernels,
+pub(super) struct Loader<'a> {
+    pub(super) model: &'a Model<'a>,
+    pub(super) operator: &'a Operator<'a>,
+    pub(super) kernels: Kernels,
 }
 
 impl<'a> Loader<'a> {
@@ -129,12 +129,12 @@ impl<'a> Loader<'a> {
     }
 
     /// The tensor at `index` of the inputs.
-    fn input(&self, index: usize) -> Checked<&'a Tensor<'a>> {
+    pub(super) fn input(&self, index: usize) -> Checked<&'a Tensor<'a>> {
         let tensor = self.operator.inputs.get(index).copied().flatten();
         tensor.map(|at| &self.model.tensors[at]).ok_or_else(|| format!("input {index} is missing"))
     }
 
-    fn output(&self) -> Checked<&'a Tensor<'a>> {
+    pub(super) fn output(&self) -> Checked<&'a Tensor<'a>> {
         match *self.operator.outputs {
             [output] => Ok(&self.model.tensors[output]),
             _ => Err(format!("has {} outputs, but must have one", self.operator.outputs.len())),
@@ -145,12 +145,12 @@ impl<'a> Loader<'a> {
         int8(&format!("input {index}"), self.input(index)?)
     }
 
-    fn constant(&self, index: usize) -> Checked<&'a Tensor<'a>> {
+    pub(super) fn constant(&self, index: usize) -> Checked<&'a Tensor<'a>> {
         let tensor = self.input(index)?;
         if tensor.is_constant() { Ok(tensor) } else { Err(format!("input {index} must be a constant")) }
     }
 
-    fn integers(&self, index: usize) -> Checked<Vec<i32>> {
+    pub(super) fn integers(&self, index: usize) -> Checked<Vec<i32>> {
         let tensor = self.constant(index)?;
         if tensor.element != Element::Int32 {
             return Err(format!("input {index} is of type {:?}, but must be int32", tensor.element));
@@ -158,11 +158,11 @@ impl<'a> Loader<'a> {
         Ok(tensor.integers())
     }
 
-    fn options(&self) -> Checked<Table<'a>> {
+    pub(super) fn options(&self) -> Checked<Table<'a>> {
         self.operator.options.ok_or_else(|| String::from("its options are missing"))
     }
 
-    fn option<T: Scalar>(&self, field: usize, default: T) -> Checked<T> {
+    pub(super) fn option<T: Scalar>(&self, field: usize, default: T) -> Checked<T> {
         match self.operator.options {
             Some(options) => options.scalar(field, default).map_err(|_| String::from("damaged options")),
             None => Ok(default),
@@ -265,7 +265,8 @@ impl<'a> Loader<'a> {
         }
         let options = self.options()?;
         let dilation = [self.option(5, 1)?, self.option(4, 1)?];
-        let geometry = Geometry::new(options, [rows, columns], dilation, input.shape, output.shape)?;
+        let geometry = Geometry::new(options, [rows, columns], dilation, input.shape, channels)?
+            .with_output(output.shape)?;
         let scales = self.weight_scales(channels, 0)?;
         let size = rows * columns * depth;
         let requantize =
@@ -286,7 +287,8 @@ impl<'a> Loader<'a> {
             ));
         }
         let dilation = [self.option(6, 1)?, self.option(5, 1)?];
-        let geometry = Geometry::new(self.options()?, [rows, columns], dilation, input.shape, output.shape)?;
+        let geometry = Geometry::new(self.options()?, [rows, columns], dilation, input.shape, channels)?
+            .with_output(output.shape)?;
         let scales = self.weight_scales(channels, 3)?;
         let requantize =
             self.requantize(&scales, 4, |channel| weights.data[channel..].iter().step_by(channels))?;
@@ -383,9 +385,8 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    fn pool(&self, name: &str) -> Checked<Operation> {
-        let (input, output) = (self.input(0)?, self.output()?);
-        self.same_quantization(0)?;
+    /// How the window of a pool moves over an input of `shape`.
+    pub(super) fn pool_geometry(&self, shape: Shape) -> Checked<Geometry> {
         let size = |field| -> Checked<usize> {
             let size = usize::try_from(self.option::<i32>(field, 0)?).unwrap_or(0);
             if (1..1 << 11).contains(&size) {
@@ -394,11 +395,13 @@ impl<'a> Loader<'a> {
                 Err("a window out of range, must be 1 to 2047".into())
             }
         };
-        let window = [size(4)?, size(3)?];
-        let geometry = Geometry::new(self.options()?, window, [1, 1], input.shape, output.shape)?;
-        if input.shape[3] != output.shape[3] {
-            return Err("the output must have as many channels as the input".into());
-        }
+        Geometry::new(self.options()?, [size(4)?, size(3)?], [1, 1], shape, shape[3])
+    }
+
+    fn pool(&self, name: &str) -> Checked<Operation> {
+        let output = self.output()?;
+        self.same_quantization(0)?;
+        let geometry = self.pool_geometry(self.input(0)?.shape)?.with_output(output.shape)?;
         let (min, max) = self.bounds(5)?;
         let (min, max) = (min as i8, max as i8);
         Ok(match name {
@@ -422,19 +425,26 @@ impl<'a> Loader<'a> {
         Ok(Operation::Mean(mean))
     }
 
-    fn pad(&self) -> Checked<Operation> {
-        let (input, output) = (self.input(0)?, self.output()?);
-        self.same_quantization(0)?;
+    /// Sizes of the padding before and behind each dimension.
+    pub(super) fn padding(&self) -> Checked<([usize; 4], [usize; 4])> {
+        let rank = self.input(0)?.rank;
         let pads = self.integers(1)?;
-        if pads.len() != 2 * input.rank {
-            return Err(format!("has {} sizes of padding, but must have {}", pads.len(), 2 * input.rank));
+        if pads.len() != 2 * rank {
+            return Err(format!("has {} sizes of padding, but must have {}", pads.len(), 2 * rank));
         }
         let (mut before, mut after) = ([0; 4], [0; 4]);
         for (axis, pair) in pads.chunks_exact(2).enumerate() {
             let size = |size: i32| usize::try_from(size).map_err(|_| "has a negative size of padding");
-            before[axis + 4 - input.rank] = size(pair[0])?;
-            after[axis + 4 - input.rank] = size(pair[1])?;
+            before[axis + 4 - rank] = size(pair[0])?;
+            after[axis + 4 - rank] = size(pair[1])?;
         }
+        Ok((before, after))
+    }
+
+    fn pad(&self) -> Checked<Operation> {
+        let (input, output) = (self.input(0)?, self.output()?);
+        self.same_quantization(0)?;
+        let (before, after) = self.padding()?;
         let value = match self.operator.inputs.get(2) {
             Some(Some(_)) => {
                 let value = self.constant(2)?;

@@ -4,6 +4,8 @@
 mod convolution;
 mod geometry;
 mod load;
+mod pieces;
+mod propagate;
 mod resize;
 mod shape;
 
@@ -12,11 +14,17 @@ use alloc::vec::Vec;
 
 use crate::kernels::{Addition, Kernels, Windows, maximum};
 use crate::quantize::{Factor, Quantization};
+use crate::team::Team;
 use convolution::{Convolution, DepthwiseConvolution};
 use geometry::Geometry;
 pub(crate) use load::{load, name};
+use pieces::in_pieces;
+pub(crate) use propagate::resize;
 use resize::{Bilinear, Nearest};
 use shape::{Broadcast, Concatenation, Mean, Pad};
+
+/// Values by which operations are cut that take each value on its own: whole cache lines.
+const ELEMENTS: usize = 64;
 
 /// An operation that is ready to run.
 #[derive(Debug)]
@@ -68,12 +76,35 @@ pub(crate) struct Multiplication {
 }
 
 impl Operation {
-    /// Bytes of the working memory that it needs while it runs.
-    pub(crate) fn scratch_bytes(&self) -> usize {
+    /// Bytes of the working memory that each piece of it needs while it runs.
+    fn scratch_bytes(&self) -> usize {
         match self {
             Self::Convolution(convolution) => convolution.scratch_bytes(),
             Self::Depthwise(convolution) => convolution.scratch_bytes(),
             _ => 0,
+        }
+    }
+
+    /// Bytes of the working memory that it needs for up to `threads` threads; its output has `bytes`.
+    pub(crate) fn scratch_bytes_for(&self, threads: usize, bytes: usize) -> usize {
+        self.scratch_bytes() * self.pieces(threads, bytes)
+    }
+
+    /// Into how many pieces its output of `bytes` is cut for `threads` threads.
+    fn pieces(&self, threads: usize, bytes: usize) -> usize {
+        // Instructions for each byte are rough, from counts on AArch64.
+        match self {
+            Self::Convolution(convolution) => {
+                pieces::count(threads, convolution.work(), bytes.div_ceil(convolution.unit()))
+            }
+            Self::Depthwise(convolution) => pieces::count(threads, bytes * 4, convolution.rows()),
+            Self::Add(_, None) => pieces::count(threads, bytes * 4, bytes / ELEMENTS),
+            Self::Lookup(_) => pieces::count(threads, bytes * 4, bytes / ELEMENTS),
+            Self::MaxPool { geometry, .. } => {
+                pieces::count(threads, bytes, geometry.output[0] * geometry.output[1])
+            }
+            Self::Nearest(nearest) => pieces::count(threads, bytes / 4, nearest.rows()),
+            _ => 1,
         }
     }
 
@@ -88,13 +119,41 @@ impl Operation {
         }
     }
 
-    /// Runs on `inputs`, each of which goes on for SLACK bytes behind its end.
-    pub(crate) fn run<'a>(&self, input: impl Fn(usize) -> &'a [i8], output: &mut [i8], scratch: &mut [i8]) {
+    /// Runs on `inputs`, each of which goes on for SLACK bytes behind its end, on at most `threads` of the team's threads,
+    /// for which `scratch` is large enough.
+    pub(crate) fn run<'a>(
+        &self,
+        input: impl Fn(usize) -> &'a [i8] + Sync,
+        output: &mut [i8],
+        scratch: &mut [i8],
+        threads: usize,
+        team: &mut dyn Team,
+    ) {
+        let pieces = self.pieces(threads.min(team.threads()), output.len());
+        let scratch = (scratch, self.scratch_bytes());
         match self {
-            Self::Convolution(convolution) => convolution.run(input(0), output, scratch),
-            Self::Depthwise(convolution) => convolution.run(input(0), output, scratch),
+            Self::Convolution(convolution) => {
+                in_pieces(team, pieces, convolution.unit(), output, scratch, |first, output, scratch| {
+                    convolution.run(first, input(0), output, scratch);
+                });
+            }
+            Self::Depthwise(convolution) => {
+                in_pieces(
+                    team,
+                    pieces,
+                    convolution.row_bytes(),
+                    output,
+                    scratch,
+                    |first, output, scratch| {
+                        convolution.run(first, input(0), output, scratch);
+                    },
+                );
+            }
             Self::Add(addition, None) => {
-                addition.run(&input(0)[..output.len()], &input(1)[..output.len()], output);
+                in_pieces(team, pieces, ELEMENTS, output, scratch, |first, output, _| {
+                    let part = first * ELEMENTS..first * ELEMENTS + output.len();
+                    addition.run(&input(0)[part.clone()], &input(1)[part], output);
+                });
             }
             Self::Add(addition, Some(broadcast)) => {
                 broadcast.run(input(0), input(1), output, |one, other| addition.stored(one, other));
@@ -103,21 +162,30 @@ impl Operation {
                 broadcast.run(input(0), input(1), output, |one, other| multiplication.stored(one, other));
             }
             Self::MaxPool { geometry, kernels, min, max } => {
-                max_pool(geometry, *kernels, input(0), output);
-                if (*min, *max) != (i8::MIN, i8::MAX) {
-                    output.iter_mut().for_each(|value| *value = (*value).clamp(*min, *max));
-                }
+                let row = geometry.output[2] * geometry.output[3];
+                in_pieces(team, pieces, row, output, scratch, |first, output, _| {
+                    max_pool(geometry, *kernels, first, input(0), output);
+                    if (*min, *max) != (i8::MIN, i8::MAX) {
+                        output.iter_mut().for_each(|value| *value = (*value).clamp(*min, *max));
+                    }
+                });
             }
             Self::AveragePool { geometry, min, max } => average_pool(geometry, *min, *max, input(0), output),
             Self::Mean(mean) => mean.run(input(0), output),
             Self::Pad(pad) => pad.run(input(0), output),
             Self::Concatenation(concatenation) => concatenation.run(input, output),
-            Self::Nearest(nearest) => nearest.run(input(0), output),
+            Self::Nearest(nearest) => {
+                in_pieces(team, pieces, nearest.row_bytes(), output, scratch, |first, output, _| {
+                    nearest.run(first, input(0), output);
+                });
+            }
             Self::Bilinear(bilinear) => bilinear.run(input(0), output),
             Self::Lookup(table) => {
-                for (output, &input) in output.iter_mut().zip(input(0)) {
-                    *output = table[usize::from(input as u8)];
-                }
+                in_pieces(team, pieces, ELEMENTS, output, scratch, |first, output, _| {
+                    for (output, &input) in output.iter_mut().zip(&input(0)[first * ELEMENTS..]) {
+                        *output = table[usize::from(input as u8)];
+                    }
+                });
             }
             Self::Softmax { channels, exponentials, output: quantization } => {
                 softmax(*channels, exponentials, *quantization, input(0), output);
@@ -137,9 +205,12 @@ impl Operation {
     }
 
     /// Runs where input and output are the same place; only [`Operation::Lookup`] can.
-    pub(crate) fn run_in_place(&self, values: &mut [i8]) {
+    pub(crate) fn run_in_place(&self, values: &mut [i8], threads: usize, team: &mut dyn Team) {
         if let Self::Lookup(table) = self {
-            values.iter_mut().for_each(|value| *value = table[usize::from(*value as u8)]);
+            let pieces = self.pieces(threads.min(team.threads()), values.len());
+            in_pieces(team, pieces, ELEMENTS, values, (&mut [], 0), |_, values, _| {
+                values.iter_mut().for_each(|value| *value = table[usize::from(*value as u8)]);
+            });
         }
     }
 }
@@ -151,33 +222,31 @@ impl Multiplication {
     }
 }
 
-fn max_pool(geometry: &Geometry, kernels: Kernels, input: &[i8], output: &mut [i8]) {
-    let [pictures, height, width, channels] = geometry.output;
+/// The rows of the output from `first` on, counted through all pictures.
+fn max_pool(geometry: &Geometry, kernels: Kernels, first: usize, input: &[i8], output: &mut [i8]) {
+    let [_, height, width, channels] = geometry.output;
     let row_bytes = geometry.input[2] * channels;
-    let mut outputs = output.chunks_exact_mut(width * channels);
-    for picture in 0..pictures {
-        for row in 0..height {
-            let Some(output) = outputs.next() else { return };
-            let (top, rows) = geometry.inside(0, row);
-            // By far the most frequent: windows of 2 × 2, none of which sticks out on the left.
-            let mut done = 0;
-            if (rows, geometry.window[1], geometry.before[1]) == (2, 2, 0) && geometry.input[2] >= 2 {
-                // Those that do not stick out on the right either.
-                done = ((geometry.input[2] - 2) / geometry.stride[1] + 1).min(width);
-                let upper = &input[geometry.offset(picture, top, 0)..];
-                let windows =
-                    Windows { rows: [upper, &upper[row_bytes..]], channels, stride: geometry.stride[1] };
-                maximum(kernels, &windows, &mut output[..done * channels]);
-            }
-            for (column, output) in output.chunks_exact_mut(channels).enumerate().skip(done) {
-                let (left, columns) = geometry.inside(1, column);
-                output.fill(i8::MIN);
-                for at in top..top + rows {
-                    let start = geometry.offset(picture, at, left);
-                    for input in input[start..][..columns * channels].chunks_exact(channels) {
-                        for (output, &input) in output.iter_mut().zip(input) {
-                            *output = (*output).max(input);
-                        }
+    for (number, output) in output.chunks_exact_mut(width * channels).enumerate() {
+        let (picture, row) = ((first + number) / height, (first + number) % height);
+        let (top, rows) = geometry.inside(0, row);
+        // By far the most frequent: windows of 2 × 2, none of which sticks out on the left.
+        let mut done = 0;
+        if (rows, geometry.window[1], geometry.before[1]) == (2, 2, 0) && geometry.input[2] >= 2 {
+            // Those that do not stick out on the right either.
+            done = ((geometry.input[2] - 2) / geometry.stride[1] + 1).min(width);
+            let upper = &input[geometry.offset(picture, top, 0)..];
+            let windows =
+                Windows { rows: [upper, &upper[row_bytes..]], channels, stride: geometry.stride[1] };
+            maximum(kernels, &windows, &mut output[..done * channels]);
+        }
+        for (column, output) in output.chunks_exact_mut(channels).enumerate().skip(done) {
+            let (left, columns) = geometry.inside(1, column);
+            output.fill(i8::MIN);
+            for at in top..top + rows {
+                let start = geometry.offset(picture, at, left);
+                for input in input[start..][..columns * channels].chunks_exact(channels) {
+                    for (output, &input) in output.iter_mut().zip(input) {
+                        *output = (*output).max(input);
                     }
                 }
             }
@@ -250,7 +319,7 @@ fn axes(values: &[i32], rank: usize) -> Option<Vec<usize>> {
     let rank = rank as i32;
     let axis = |&axis: &i32| {
         let axis = if axis < 0 { axis + rank } else { axis };
-        (0..rank).contains(&axis).then_some((axis + 4 - rank) as usize)
+        (0..rank).contains(&axis).then(|| (axis + 4 - rank) as usize)
     };
     values.iter().map(axis).collect()
 }

@@ -45,24 +45,34 @@ impl Nearest {
         Self { input, output, rows: places(1), columns: places(2) }
     }
 
-    pub(crate) fn run(&self, input: &[i8], output: &mut [i8]) {
+    /// Rows of the output, of all pictures.
+    pub(crate) fn rows(&self) -> usize {
+        self.output[0] * self.output[1]
+    }
+
+    /// Bytes of a row of the output.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.output[2] * self.output[3]
+    }
+
+    /// The rows of the output from `first` on.
+    pub(crate) fn run(&self, first: usize, input: &[i8], output: &mut [i8]) {
         let [_, height, width, channels] = self.input;
-        let row_bytes = self.output[2] * channels;
-        let pictures = input.chunks_exact(height * width * channels);
-        for (input, output) in pictures.zip(output.chunks_exact_mut(self.output[1] * row_bytes)) {
-            let mut before = None;
-            for (at, &row) in self.rows.iter().enumerate() {
-                let (done, output) = output.split_at_mut(at * row_bytes);
-                let output = &mut output[..row_bytes];
-                if before == Some(row) {
-                    output.copy_from_slice(&done[(at - 1) * row_bytes..]);
-                    continue;
-                }
-                before = Some(row);
-                let input = &input[row * width * channels..];
-                for (output, &column) in output.chunks_exact_mut(channels).zip(&self.columns) {
-                    output.copy_from_slice(&input[column * channels..][..channels]);
-                }
+        let row_bytes = self.row_bytes();
+        let mut before = None;
+        for at in 0..output.len() / row_bytes {
+            let (done, output) = output.split_at_mut(at * row_bytes);
+            let output = &mut output[..row_bytes];
+            let (picture, row) = ((first + at) / self.output[1], self.rows[(first + at) % self.output[1]]);
+            let row = picture * height + row;
+            if before == Some(row) {
+                output.copy_from_slice(&done[(at - 1) * row_bytes..]);
+                continue;
+            }
+            before = Some(row);
+            let input = &input[row * width * channels..];
+            for (output, &column) in output.chunks_exact_mut(channels).zip(&self.columns) {
+                output.copy_from_slice(&input[column * channels..][..channels]);
             }
         }
     }

@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);
-const NOTHING: Told = Told { tones: 0, frames: 0, camera: None, model: false, buzzer: false, config: false };
+const NOTHING: Told =
+    Told { tones: 0, frames: 0, camera: None, model: false, restarts: false, buzzer: false, config: false };
 
 fn told(tones: &[Tone]) -> Told {
     Told { tones: tones.iter().fold(0, |bits, &tone| bits | tone as u8), ..NOTHING }

@@ -1,0 +1,149 @@
+//! What one person wears, as far as the looks so far tell: a hidden Markov model of three states.
+//!
+//! A person is `Covered`, has the nose out, or is bare, and seldom changes.  A look is evidence for the state that it
+//! shows.  Looks that follow each other closely show the same pixels and are wrong together, so what a look adds is
+//! counted in the *time* since the look before, not in looks: a second of clear looks weighs the same at 3 and at 60
+//! frames a second.  After each look Bayes' rule and the chance that the person has changed meanwhile give
+//!
+//! ```text
+//! p(state) ← p(state) · exp(evidence of the look for the state), scaled to a sum of 1
+//! p(state) ← p(state) + (prior(state) − p(state)) · (1 − exp(−time / change))
+//! ```
+//!
+//! the forward algorithm (Rabiner 1989, <https://doi.org/10.1109/5.18626>).  Its second line is what forgets: however
+//! long a mask was seen, evidence against it has to outweigh a bounded amount, and the other way round.
+
+use std::time::Duration;
+
+use super::Reminder;
+use crate::vision::{Face, Verdict};
+
+/// Before anything is seen: covered, nose out, bare.  Whom a door sees is not known; the silent guess is.
+const PRIOR: [f32; 3] = [0.6, 0.15, 0.25];
+
+/// From this probability on a state is believed.
+const CONVINCED: f32 = 0.99;
+
+/// From this probability on there is no doubt left.
+const CERTAIN: f32 = 0.999;
+
+/// Evidence, in nats, that takes a prior of bare to [`CONVINCED`]: ln(99 · .75/.25), less what nose out adds.
+const CONVINCING: f32 = 5.5;
+
+/// A look that comes later after the one before than this adds no more: it is one picture all the same.  A frame at
+/// the least rate, 3 a second, and some play.
+const LONGEST_LOOK: Duration = Duration::from_millis(400);
+
+/// Most evidence of one look, in nats, however impatient the settings are: `exp` of it must stay finite.
+const MOST: f32 = 20.0;
+
+/// How long somebody in view keeps what they wear, as a mean, in agreement times.  Long: what looks like a change is
+/// seldom one.  It bounds what a state can gather: about 9 nats over the prior, as much as 1.7 agreement times bring.
+const CHANGE: f32 = 1000.0;
+
+/// The same for somebody out of sight, who may have put something on, or be somebody else.
+const CHANGE_UNSEEN: Duration = Duration::from_secs(20);
+
+/// Height of a face, pixels, from which on a look at it has its full weight.
+const NEAR: f32 = 60.0;
+
+/// Weight of a look at a face of no height, against one at [`NEAR`].
+const FAR_WEIGHT: f32 = 0.2;
+
+/// Face scores between which a look's weight rises from 0 to 1: what the face network takes for a face by mistake
+/// seldom scores higher.
+const FACE_SCORES: (f32, f32) = (0.5, 0.85);
+
+/// Probabilities of the three states, in the order of [`PRIOR`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Belief([f32; 3]);
+
+impl Default for Belief {
+    fn default() -> Self {
+        Self(PRIOR)
+    }
+}
+
+impl Belief {
+    /// Takes in a look, `since` the look before.  Clear looks convince in `agreement`.
+    pub(super) fn look(&mut self, face: &Face, since: Duration, agreement: Duration) {
+        let Some(state) = state(face.verdict) else { return };
+        let time = since.min(LONGEST_LOOK).as_secs_f32();
+        let share = time / agreement.as_secs_f32().max(f32::MIN_POSITIVE);
+        let evidence = (CONVINCING * share).min(MOST) * weight(face);
+        self.0[state] *= evidence.exp();
+        let sum: f32 = self.0.iter().sum();
+        self.0.iter_mut().for_each(|p| *p /= sum);
+    }
+
+    /// Lets time pass in which the person may have changed.
+    pub(super) fn pass(&mut self, time: Duration, in_view: bool, agreement: Duration) {
+        let change = if in_view { CHANGE * agreement.as_secs_f32() } else { CHANGE_UNSEEN.as_secs_f32() };
+        let changed = 1.0 - (-time.as_secs_f32() / change.max(1.0)).exp();
+        for (p, prior) in self.0.iter_mut().zip(PRIOR) {
+            *p += (prior - *p) * changed;
+        }
+    }
+
+    /// What this person is most likely to be reminded of.
+    pub(super) fn likelier(&self) -> Reminder {
+        if self.of(Reminder::Mask) >= self.of(Reminder::Nose) { Reminder::Mask } else { Reminder::Nose }
+    }
+
+    /// The probability of the state that calls for `reminder`.
+    pub(super) fn of(&self, reminder: Reminder) -> f32 {
+        match reminder {
+            Reminder::Nose => self.0[1],
+            Reminder::Mask => self.0[2],
+        }
+    }
+
+    /// Whether the person surely is not covered, whichever of the two it is.
+    pub(super) fn is_uncovered(&self) -> bool {
+        self.0[1] + self.0[2] >= CONVINCED
+    }
+
+    /// Whether there is no doubt that the person is to be reminded of this.
+    pub(super) fn is_certain_of(&self, reminder: Reminder) -> bool {
+        self.of(reminder) >= CERTAIN
+    }
+
+    /// Whether the person surely wears a mask.
+    pub(super) fn is_covered(&self) -> bool {
+        self.0[0] >= CONVINCED
+    }
+
+    /// How ill `verdict` fits, 0 to 1.
+    pub(super) fn surprise(&self, verdict: Verdict) -> f32 {
+        state(verdict).map_or(0.0, |state| 1.0 - self.0[state])
+    }
+}
+
+/// The state that a verdict shows; `Unsure` shows none.
+const fn state(verdict: Verdict) -> Option<usize> {
+    match verdict {
+        Verdict::Covered => Some(0),
+        Verdict::NoseOut => Some(1),
+        Verdict::Bare => Some(2),
+        Verdict::Unsure => None,
+    }
+}
+
+/// How much a look at this face counts, 0 to 1: how sure its verdict is, that it is a face, and how near it is.
+fn weight(face: &Face) -> f32 {
+    let (mouth, nose) = (face.mouth.clamp(0.0, 1.0), face.nose.clamp(0.0, 1.0));
+    // What is least sure of what makes the verdict.
+    let probability = match face.verdict {
+        Verdict::Covered => 1.0 - mouth.max(nose),
+        Verdict::NoseOut => nose.min(1.0 - mouth),
+        Verdict::Bare => mouth,
+        Verdict::Unsure => 0.0,
+    };
+    let sure = (2.0 * probability - 1.0).clamp(0.0, 1.0);
+    let (least, full) = FACE_SCORES;
+    let real = ((face.score - least) / (full - least)).clamp(0.0, 1.0);
+    let near = (face.bounds.height() / NEAR).clamp(0.0, 1.0);
+    let weight = sure * real * (FAR_WEIGHT + (1.0 - FAR_WEIGHT) * near);
+    // Scores that are no numbers say nothing.
+    if weight.is_finite() { weight } else { 0.0 }
+}

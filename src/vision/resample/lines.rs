@@ -1,0 +1,150 @@
+//! The inner loops, each by the best that this processor has.
+
+use super::portable::{self, Quad};
+use super::taps::Taps;
+
+#[cfg(target_arch = "x86_64")]
+use super::avx2;
+#[cfg(target_arch = "aarch64")]
+use super::neon;
+
+/// Defines functions that choose: `vector` ones have been written in NEON, `loops` are left to the compiler there.
+macro_rules! best {
+    ($($kind:ident $name:ident $(<const $n:ident>)? ($($argument:ident: $type:ty),*);)*) => {
+        $(
+            pub(super) fn $name $(<const $n: usize>)? ($($argument: $type),*) {
+                #[cfg(target_arch = "x86_64")]
+                if std::is_x86_feature_detected!("avx2") {
+                    // SAFETY: the processor has AVX2.
+                    return unsafe { avx2::$name $(::<$n>)? ($($argument),*) };
+                }
+                best!(@$kind $name $(::<$n>)? ($($argument),*))
+            }
+        )*
+    };
+    (@vector $name:ident ($($argument:ident),*)) => {{
+        #[cfg(target_arch = "aarch64")]
+        neon::$name($($argument),*);
+        #[cfg(not(target_arch = "aarch64"))]
+        portable::$name($($argument),*);
+    }};
+    (@loops $name:ident $(::<$n:ident>)? ($($argument:ident),*)) => {
+        portable::$name $(::<$n>)? ($($argument),*)
+    };
+}
+
+best! {
+    vector rows(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]);
+    vector columns(line: &[Quad], start: usize, taps: &[Taps], output: &mut [Quad]);
+    vector yuyv(values: &[u16], output: &mut [Quad]);
+    vector yuyv_pairs(values: &[u16], output: &mut [Quad]);
+    vector plain(pixels: &[Quad], output: &mut [i8]);
+    vector studio(pixels: &[Quad], output: &mut [i8]);
+    loops pairs(line: &[Quad], output: &mut [Quad]);
+    loops planar<const STEP>(luma: &[u16], u: &[u16], v: &[u16], output: &mut [Quad]);
+    loops planar_pairs<const STEP>(luma: &[u16], u: &[u16], v: &[u16], output: &mut [Quad]);
+    loops triples(values: &[u16], output: &mut [Quad]);
+    loops singles(values: &[u16], output: &mut [Quad]);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::vision::resample::taps::ONE;
+
+    fn two_taps(first_weight: u32) -> Taps {
+        let last_weight = ONE - first_weight;
+        Taps { first: 0, last: 1, first_weight, middle_weight: 0, middle_shift: 0, last_weight }
+    }
+
+    fn taps() -> impl Strategy<Value = Taps> {
+        let area = (0_u32..=1000, 0_usize..300, 0_u32..=1000).prop_map(|(first, middles, last)| {
+            let covered = (first + last) as f64 / 1000.0 + middles as f64;
+            let weight = |part: u32| (part as f64 / 1000.0 / covered * f64::from(ONE)) as u32;
+            let middle_shift = (covered as u32).max(1).ilog2();
+            let middle_weight = (f64::from(ONE << middle_shift) / covered) as u32;
+            Taps {
+                first: 0,
+                last: middles + 1,
+                first_weight: weight(first).min(ONE - 1),
+                middle_weight: middle_weight.min(ONE - 1),
+                middle_shift,
+                last_weight: weight(last).min(ONE - 1),
+            }
+        });
+        let single = Just(Taps { last: 0, first_weight: ONE, last_weight: 0, ..two_taps(0) });
+        prop_oneof![single, Just(two_taps(ONE / 2)), (1..ONE).prop_map(two_taps), area]
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_those_of_the_reference(taps in taps(), length in 1_usize..100, pad in 0_usize..9, seed: u64) {
+            let stride = length + pad;
+            let data: Vec<u8> = bytes(seed).take(taps.last * stride + length).collect();
+            let (mut expected, mut seen) = (vec![1; length], vec![2; length]);
+            portable::rows(&data, stride, &taps, &mut expected);
+            rows(&data, stride, &taps, &mut seen);
+            prop_assert_eq!(seen, expected);
+        }
+
+        #[test]
+        fn lines_are_those_of_the_reference(taps in prop::collection::vec(taps(), 1..20), length in 1_usize..100, seed: u64) {
+            // At most 255 in 256ths.
+            let values: Vec<u16> = bytes(seed).map(|value| u16::from(value) << 8).take(1300).collect();
+            let quads = values.as_chunks::<4>().0;
+            let (mut expected, mut seen) = (vec![[1; 4]; length], vec![[2; 4]; length]);
+
+            let count = taps.len().min(length);
+            portable::columns(quads, 0, &taps, &mut expected[..count]);
+            columns(quads, 0, &taps, &mut seen[..count]);
+            prop_assert_eq!(&seen[..count], &expected[..count]);
+
+            portable::pairs(quads, &mut expected);
+            pairs(quads, &mut seen);
+            prop_assert_eq!(&seen, &expected);
+            portable::yuyv(&values, &mut expected);
+            yuyv(&values, &mut seen);
+            prop_assert_eq!(&seen, &expected);
+            portable::yuyv_pairs(&values, &mut expected);
+            yuyv_pairs(&values, &mut seen);
+            prop_assert_eq!(&seen, &expected);
+            portable::triples(&values, &mut expected);
+            triples(&values, &mut seen);
+            prop_assert_eq!(&seen, &expected);
+            portable::singles(&values, &mut expected);
+            singles(&values, &mut seen);
+            prop_assert_eq!(&seen, &expected);
+            let chroma = &values[700..];
+            portable::planar::<2>(&values[..length], chroma, &chroma[1..], &mut expected);
+            planar::<2>(&values[..length], chroma, &chroma[1..], &mut seen);
+            prop_assert_eq!(&seen, &expected);
+            portable::planar_pairs::<1>(&values, chroma, &chroma[300..], &mut expected);
+            planar_pairs::<1>(&values, chroma, &chroma[300..], &mut seen);
+            prop_assert_eq!(&seen, &expected);
+        }
+
+        #[test]
+        fn colours_are_those_of_the_reference(quads in prop::collection::vec([0_u16..=65280, 0..=65280, 0..=65280, 0..=65280], 1..40)) {
+            for (reference, best) in [(portable::plain as fn(&_, &mut _), plain as fn(&_, &mut _)), (portable::studio, studio)] {
+                let (mut expected, mut seen) = (vec![1; quads.len() * 3], vec![2; quads.len() * 3]);
+                reference(&quads[..], &mut expected[..]);
+                best(&quads[..], &mut seen[..]);
+                prop_assert_eq!(seen, expected);
+            }
+        }
+    }
+
+    /// Bytes that are the same for the same seed, with many extreme ones.
+    fn bytes(seed: u64) -> impl Iterator<Item = u8> {
+        (1..).map(move |at: u64| {
+            let mixed = (seed ^ at).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            match mixed >> 62 {
+                0 => 0,
+                1 => 255,
+                _ => (mixed >> 40) as u8,
+            }
+        })
+    }
+}

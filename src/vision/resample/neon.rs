@@ -1,0 +1,210 @@
+//! The inner loops in NEON, which every AArch64 processor has.  Those that are not here the compiler vectorises itself.
+
+use std::arch::aarch64::*;
+
+use super::portable::{self, MOST_ROWS, Quad, U_TO_BLUE, U_TO_GREEN, V_TO_GREEN, V_TO_RED, Y_TO_ALL};
+use super::taps::{ONE, Taps};
+
+/// Bytes of a row, or values of a line, that are taken at once.
+const BLOCK: usize = 16;
+
+/// As [`portable::rows`].
+pub(super) fn rows(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]) {
+    let count = taps.last - taps.first;
+    if output.len() < BLOCK || count > MOST_ROWS {
+        return portable::rows(data, stride, taps, output);
+    }
+    assert!(count * stride + output.len() <= data.len(), "rows end with their data");
+    let data = data.as_ptr();
+    // SAFETY (of all loads in `blocks`): `at` + BLOCK is at most the length of the output, which is read in none but the
+    // rows 0 to `count`, whose end was checked.
+    let load = |row: usize, at: usize| unsafe { vld1q_u8(data.add(row * stride + at)) };
+    if count == 0 {
+        blocks(output, |at| {
+            let values = load(0, at);
+            [vshll_n_u8::<8>(vget_low_u8(values)), vshll_high_n_u8::<8>(values)]
+        });
+    } else if taps.is_pair() {
+        blocks(output, |at| {
+            let (first, last) = (load(0, at), load(1, at));
+            let sums = [vaddl_u8(vget_low_u8(first), vget_low_u8(last)), vaddl_high_u8(first, last)];
+            sums.map(|sum| vshlq_n_u16::<7>(sum))
+        });
+    } else {
+        let [first_weight, middle_weight, last_weight] =
+            [taps.first_weight, taps.middle_weight, taps.last_weight]
+                .map(|weight| vdupq_n_u16(weight as u16));
+        let shift = vdupq_n_s32(-(taps.middle_shift as i32));
+        blocks(output, |at| {
+            let [low, high] = wide(load(0, at));
+            let mut sums = [
+                vmull_u16(vget_low_u16(low), vget_low_u16(first_weight)),
+                vmull_high_u16(low, first_weight),
+                vmull_u16(vget_low_u16(high), vget_low_u16(first_weight)),
+                vmull_high_u16(high, first_weight),
+            ];
+            if count > 1 {
+                let [mut low, mut high] = [vdupq_n_u16(0); 2];
+                for row in 1..count {
+                    let values = load(row, at);
+                    low = vaddw_u8(low, vget_low_u8(values));
+                    high = vaddw_high_u8(high, values);
+                }
+                let middle = [
+                    vmull_u16(vget_low_u16(low), vget_low_u16(middle_weight)),
+                    vmull_high_u16(low, middle_weight),
+                    vmull_u16(vget_low_u16(high), vget_low_u16(middle_weight)),
+                    vmull_high_u16(high, middle_weight),
+                ];
+                for (sum, middle) in sums.iter_mut().zip(middle) {
+                    *sum = vaddq_u32(*sum, vshlq_u32(middle, shift));
+                }
+            }
+            let [low, high] = wide(load(count, at));
+            let sums = [
+                vmlal_u16(sums[0], vget_low_u16(low), vget_low_u16(last_weight)),
+                vmlal_high_u16(sums[1], low, last_weight),
+                vmlal_u16(sums[2], vget_low_u16(high), vget_low_u16(last_weight)),
+                vmlal_high_u16(sums[3], high, last_weight),
+            ];
+            [
+                vrshrn_high_n_u32::<8>(vrshrn_n_u32::<8>(sums[0]), sums[1]),
+                vrshrn_high_n_u32::<8>(vrshrn_n_u32::<8>(sums[2]), sums[3]),
+            ]
+        });
+    }
+}
+
+#[inline(always)]
+fn wide(values: uint8x16_t) -> [uint16x8_t; 2] {
+    [vmovl_u8(vget_low_u8(values)), vmovl_high_u8(values)]
+}
+
+/// Fills `output`, of at least `BLOCK` values, in blocks that `block` makes of where they begin; the last two may overlap.
+#[inline(always)]
+fn blocks(output: &mut [u16], block: impl Fn(usize) -> [uint16x8_t; 2]) {
+    let last = output.len() - BLOCK;
+    let output = output.as_mut_ptr();
+    let mut at = 0;
+    loop {
+        let [low, high] = block(at);
+        // SAFETY: `at` is at most the output's length less BLOCK.
+        unsafe {
+            vst1q_u16(output.add(at), low);
+            vst1q_u16(output.add(at + 8), high);
+        }
+        if at == last {
+            return;
+        }
+        at = (at + BLOCK).min(last);
+    }
+}
+
+/// As [`portable::columns`].
+pub(super) fn columns(line: &[Quad], start: usize, taps: &[Taps], output: &mut [Quad]) {
+    for (output, taps) in output.iter_mut().zip(taps) {
+        let seen = &line[taps.first - start..=taps.last - start];
+        // SAFETY: a quad is four values.
+        let load = |pixel: &Quad| unsafe { vld1_u16(pixel.as_ptr()) };
+        let [first, middle @ .., last] = seen else {
+            *output = seen[0];
+            continue;
+        };
+        let mut sum = vmull_n_u16(load(first), taps.first_weight as u16);
+        if !middle.is_empty() {
+            let mut middles = vdupq_n_u32(0);
+            for pixel in middle {
+                middles = vaddw_u16(middles, load(pixel));
+            }
+            let middles = vshlq_u32(middles, vdupq_n_s32(-(taps.middle_shift as i32)));
+            sum = vmlaq_n_u32(sum, middles, taps.middle_weight);
+        }
+        sum = vmlal_n_u16(sum, load(last), taps.last_weight as u16);
+        // SAFETY: a quad is four values.
+        unsafe { vst1_u16(output.as_mut_ptr(), vrshrn_n_u32::<16>(sum)) };
+    }
+}
+
+/// As [`portable::yuyv`].
+pub(super) fn yuyv(values: &[u16], output: &mut [Quad]) {
+    let (blocks, output) = output.as_chunks_mut::<16>();
+    let (sources, _) = values.as_chunks::<32>();
+    assert!(sources.len() >= blocks.len(), "every pixel has its values");
+    for (block, source) in blocks.iter_mut().zip(sources) {
+        // SAFETY: a source is 32 values, a block 16 quads of 4.
+        unsafe {
+            let uint16x8x4_t(first, u, second, v) = vld4q_u16(source.as_ptr());
+            let zero = vdupq_n_u16(0);
+            let low = uint16x8x4_t(vzip1q_u16(first, second), vzip1q_u16(u, u), vzip1q_u16(v, v), zero);
+            let high = uint16x8x4_t(vzip2q_u16(first, second), vzip2q_u16(u, u), vzip2q_u16(v, v), zero);
+            vst4q_u16(block.as_mut_ptr().cast(), low);
+            vst4q_u16(block.as_mut_ptr().add(8).cast(), high);
+        }
+    }
+    portable::yuyv(&values[blocks.len() * 32..], output);
+}
+
+/// As [`portable::yuyv_pairs`].
+pub(super) fn yuyv_pairs(values: &[u16], output: &mut [Quad]) {
+    let (blocks, output) = output.as_chunks_mut::<8>();
+    let (sources, _) = values.as_chunks::<32>();
+    assert!(sources.len() >= blocks.len(), "every pixel has its values");
+    for (block, source) in blocks.iter_mut().zip(sources) {
+        // SAFETY: a source is 32 values, a block 8 quads of 4.
+        unsafe {
+            let uint16x8x4_t(first, u, second, v) = vld4q_u16(source.as_ptr());
+            let means = uint16x8x4_t(vrhaddq_u16(first, second), u, v, vdupq_n_u16(0));
+            vst4q_u16(block.as_mut_ptr().cast(), means);
+        }
+    }
+    portable::yuyv_pairs(&values[blocks.len() * 32..], output);
+}
+
+/// As [`portable::plain`].
+pub(super) fn plain(pixels: &[Quad], output: &mut [i8]) {
+    by_eight(pixels, output, portable::plain, |uint16x8x4_t(red, green, blue, _)| {
+        let [red, green, blue] = [red, green, blue].map(|value| vqrshrn_n_u16::<8>(value));
+        uint8x8x3_t(red, green, blue)
+    });
+}
+
+/// As [`portable::studio`].
+pub(super) fn studio(pixels: &[Quad], output: &mut [i8]) {
+    by_eight(pixels, output, portable::studio, |uint16x8x4_t(y, u, v, _)| {
+        let less =
+            |value, zero| vsubq_s16(vreinterpretq_s16_u16(vrshrq_n_u16::<2>(value)), vdupq_n_s16(zero));
+        let (y, u, v) = (less(y, 16 << 6), less(u, 128 << 6), less(v, 128 << 6));
+        let times = |value, factor| vqrdmulhq_n_s16(value, factor);
+        let y = vaddq_s16(y, times(y, Y_TO_ALL));
+        // Where 16 bits are not enough, the result is beyond 255.
+        let red = vqaddq_s16(y, vaddq_s16(v, times(v, V_TO_RED)));
+        let green = vsubq_s16(y, vaddq_s16(times(u, U_TO_GREEN), times(v, V_TO_GREEN)));
+        let blue = vqaddq_s16(y, vaddq_s16(vshlq_n_s16::<1>(u), times(u, U_TO_BLUE)));
+        let [red, green, blue] = [red, green, blue].map(|value| vqrshrun_n_s16::<6>(value));
+        uint8x8x3_t(red, green, blue)
+    });
+}
+
+/// Converts eight pixels at a time, and those left over by `rest`.
+#[inline(always)]
+fn by_eight(
+    pixels: &[Quad],
+    output: &mut [i8],
+    rest: fn(&[Quad], &mut [i8]),
+    convert: impl Fn(uint16x8x4_t) -> uint8x8x3_t,
+) {
+    let (blocks, pixels) = pixels.as_chunks::<8>();
+    let (outputs, _) = output.as_chunks_mut::<24>();
+    assert!(outputs.len() >= blocks.len(), "every pixel has its place");
+    for (block, output) in blocks.iter().zip(outputs) {
+        // SAFETY: a block is 8 quads of 4 values, an output 8 pixels of 3.
+        unsafe {
+            let uint8x8x3_t(red, green, blue) = convert(vld4q_u16(block.as_ptr().cast()));
+            let [red, green, blue] = [red, green, blue].map(|value| veor_u8(value, vdup_n_u8(0x80)));
+            vst3_u8(output.as_mut_ptr().cast(), uint8x8x3_t(red, green, blue));
+        }
+    }
+    rest(pixels, &mut output[blocks.len() * 24..]);
+}
+
+const _: () = assert!(ONE - 1 <= u16::MAX as u32, "weights fit 16 bits");
