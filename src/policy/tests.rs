@@ -357,6 +357,17 @@ fn in_a_mask_after_an_absence_it_is_somebody_else_who_may_be_told() {
 }
 
 #[test]
+fn stills_held_before_the_camera_are_visitors_too() {
+    // As the emulated entrance shows them: at one place, without moving.
+    for rate in [3, 10] {
+        let mut door = Door::at(rate);
+        let still = |verdict| move |_| vec![face(300.0, 130.0, verdict)];
+        door.show(5.0, still(Bare)).nobody(20.0).show(5.0, still(Covered)).show(8.0, still(Bare));
+        assert_eq!(door.reminders(), [Reminder::Mask; 2], "{rate}/s");
+    }
+}
+
+#[test]
 fn a_camera_that_was_away_ends_visits_like_an_empty_door_does() {
     let mut door = Door::at(10);
     door.stand(4.0, Bare);
