@@ -442,6 +442,21 @@ fn who_cross_keep_their_tracks_and_nobody_is_told_twice() {
 }
 
 #[test]
+fn who_meet_and_turn_back_are_told_apart_by_what_they_wear() {
+    for rate in [5, 10, 30] {
+        let mut door = Door::at(rate);
+        // They come to within a third of a face and go back to where they came from.
+        let apart = |t: f32| 12.0 + 100.0 * (t - 2.0).abs();
+        let both = |t| vec![face(320.0 - apart(t), 84.0, Bare), face(320.0 + apart(t), 84.0, Covered)];
+        door.show(0.1, |_| both(0.0));
+        let ids = door.policy.tracks().to_vec();
+        door.show(4.0, both);
+        assert_eq!(door.policy.tracks(), ids, "{rate}/s");
+        assert_eq!(door.reminders(), [Reminder::Mask], "{rate}/s");
+    }
+}
+
+#[test]
 fn two_who_pass_each_other_keep_their_tracks() {
     let mut door = Door::at(15);
     let mut ids = Vec::new();
