@@ -333,6 +333,14 @@ fn who_leaves_at_the_edge_and_comes_back_is_told_again() {
         let walk = |t: f32| vec![face(660.0 - 160.0 * t, 90.0, Bare)];
         door.show(4.2, walk).nobody(5.0).show(4.2, walk);
         assert_eq!(door.reminders(), [Reminder::Mask; 2], "{rate}/s");
+
+        // Out at the edge, and in again where they went out; who only steps aside is the same.
+        for (away, reminders) in [(5.0, 2), (2.0, 1)] {
+            let mut door = Door::at(rate);
+            let out = |t: f32| vec![face(360.0 - 100.0 * t, 90.0, Bare)];
+            door.show(3.0, out).nobody(away).show(3.0, |t| out(3.0 - t));
+            assert_eq!(door.reminders().len(), reminders, "{rate}/s");
+        }
     }
 }
 
