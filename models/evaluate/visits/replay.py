@@ -62,7 +62,7 @@ def prepare(clips: list[Clip], looks: Path, stays: Path, out: Path) -> tuple[Pat
     with everything.open("w") as lines, truths.open("w") as about:
         for play, part, said in all_plays():
             for look in part:
-                line = {"clip": play.name, "at": look["at"], "faces": look["faces"]}
+                line = {"clip": play.name} | {key: look[key] for key in ("at", "size", "faces") if key in look}
                 lines.write(json.dumps(line, separators=(",", ":")) + "\n")
             about.write(json.dumps([play.name, play.suite, play.rate, play.about, play.truth, said]) + "\n")
     key.write_text(wanted)

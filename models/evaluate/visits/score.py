@@ -67,7 +67,7 @@ def hour(looks: list[dict], name: str) -> Iterable[dict]:
         level = levels[rng.integers(len(levels))]
         for index, drawn in enumerate(rng.integers(len(level), size=60 * WATCHED)):
             at = round(60 * minute + index / WATCHED, 4)
-            yield {"at": at, "faces": level[drawn]["faces"]}
+            yield level[drawn] | {"at": at}
 
 
 @dataclass(frozen=True)
