@@ -86,7 +86,7 @@ def replay(looks: Path, everything: Path, truths: Path) -> tuple[list[Played], s
         plays.append(play)
         if about.get("native"):
             native += 1
-            same += [(one.time, one.kind) for one in play.said] == [
-                (one["time"], one["reminder"]) for one in recorded
+            same += [(round(one.time, 4), one.kind) for one in play.said] == [
+                (round(one["time"], 4), one["reminder"]) for one in recorded
             ]
     return plays, f"{same} of {native}"

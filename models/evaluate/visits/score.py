@@ -40,9 +40,10 @@ class Played:
 
     def hear(self, said: Iterable[dict]) -> None:
         """Takes the program's reminders."""
-        truth = dict(self.truth)
+        # Reading and writing a number may change its last digit.
+        truth = {round(time, 4): who for time, who in self.truth}
         self.said = [
-            Reminder(one["time"], one["reminder"], whose(one["box"], truth.get(one["time"], {})))
+            Reminder(one["time"], one["reminder"], whose(one["box"], truth.get(round(one["time"], 4), {})))
             for one in said
         ]
 
