@@ -10,6 +10,7 @@ pub mod boot;
 pub mod console;
 pub mod init;
 pub mod pwm;
+pub mod restarts;
 pub mod watchdog;
 
 /// The device tree as the running kernel sees it; not there on a PC.

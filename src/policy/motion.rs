@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Times;
 use crate::geometry::Rect;
 use crate::vision::Face;
 
@@ -23,7 +24,7 @@ pub(super) const WALK: f32 = 8.0;
 /// this power), has moved like somebody.  The box of a thing stays within a fifth.
 const MOVED: f32 = 0.5;
 
-/// What stays within this distance, measured alike, for [`LONG`] is a thing.
+/// What is seen to stay within this distance, measured alike, for [`LONG`] is a thing.
 const STILL: f32 = 0.15;
 
 /// Longer than a person keeps that still.
@@ -96,9 +97,9 @@ pub(super) struct Motion {
     smooth: Place,
     /// Pixels a second.
     velocity: (f32, f32),
-    /// Where the present stretch of [`LONG`] began, when, and how far it has led.
+    /// Where the present stretch of [`LONG`] began, how much of it was seen, and how far it has led.
     anchor: Place,
-    since: Duration,
+    watched: Duration,
     strayed: f32,
     bearing: Bearing,
     /// Where the last look was, the picture's edge was near.
@@ -106,13 +107,13 @@ pub(super) struct Motion {
 }
 
 impl Motion {
-    pub(super) fn new(now: Duration, place: Place, picture: &Rect, bearing: Bearing) -> Self {
+    pub(super) fn new(place: Place, picture: &Rect, bearing: Bearing) -> Self {
         Self {
             last: place,
             smooth: place,
             velocity: (0.0, 0.0),
             anchor: place,
-            since: now,
+            watched: Duration::ZERO,
             strayed: 0.0,
             bearing,
             at_edge: place.is_at_edge(picture),
@@ -143,7 +144,7 @@ impl Motion {
     }
 
     /// It is seen at `place`, `time` after it was last seen.
-    pub(super) fn moves(&mut self, now: Duration, time: Duration, place: Place, picture: &Rect) {
+    pub(super) fn moves(&mut self, time: Duration, place: Place, picture: &Rect) {
         let seconds = time.as_secs_f32();
         if seconds > 0.0 {
             let share = seconds / (seconds + STEADY.as_secs_f32());
@@ -161,11 +162,12 @@ impl Motion {
         if self.strayed >= MOVED {
             self.bearing = Bearing::Moved;
         }
-        if now.saturating_sub(self.since) >= LONG {
+        self.watched += time.min(Times::SHORT_MISS);
+        if self.watched >= LONG {
             if self.strayed <= STILL {
                 self.bearing = Bearing::Thing;
             }
-            (self.anchor, self.since, self.strayed) = (self.smooth, now, 0.0);
+            (self.anchor, self.watched, self.strayed) = (self.smooth, Duration::ZERO, 0.0);
         }
     }
 }
