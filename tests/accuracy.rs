@@ -104,6 +104,8 @@ fn results() -> Vec<Value> {
             let mut result: Value = serde_json::from_str(line).unwrap();
             let name = Path::new(result["image"].as_str().unwrap()).file_name().unwrap().to_str().unwrap();
             result["image"] = name.into();
+            // Follows from the frame.
+            result.as_object_mut().unwrap().remove("at");
             result["look"] = if options.is_empty() { "close".into() } else { "one".into() };
             results.push(result);
         }
