@@ -24,6 +24,10 @@ pub(super) const WALK: f32 = 8.0;
 /// this power), has moved like somebody.  The box of a thing stays within a fifth.
 const MOVED: f32 = 0.5;
 
+/// A look this far, measured alike, from where the track should be is a jump, no walk: of two things beside each other
+/// now one is seen and now the other.
+const JUMP: f32 = 0.6;
+
 /// What is seen to stay within this distance, measured alike, for [`LONG`] is a thing.
 const STILL: f32 = 0.15;
 
@@ -146,6 +150,10 @@ impl Motion {
     /// It is seen at `place`, `time` after it was last seen.
     pub(super) fn moves(&mut self, time: Duration, place: Place, picture: &Rect) {
         let seconds = time.as_secs_f32();
+        let expected = self.expected(time);
+        if expected.distance(&place) + expected.growth(&place) > JUMP {
+            (self.anchor, self.smooth, self.strayed) = (place, place, 0.0);
+        }
         if seconds > 0.0 {
             let share = seconds / (seconds + STEADY.as_secs_f32());
             let fastest = WALK * place.size;
@@ -268,6 +276,22 @@ mod tests {
     }
 
     #[test]
+    fn a_jump_is_no_walk() {
+        let mut motion = appeared(place(300.0, 200.0, 50.0));
+        for step in 0..60 {
+            let x = if step % 4 < 2 { 300.0 } else { 380.0 };
+            motion.moves(TENTH * 3, place(x, 200.0, 50.0), &PICTURE);
+        }
+        assert_eq!(motion.bearing(), Bearing::Appeared);
+        // However fast somebody walks, it is a jump only once.
+        let mut motion = appeared(place(20.0, 200.0, 50.0));
+        for step in 1..4 {
+            motion.moves(TENTH * 3, place(20.0 + 100.0 * step as f32, 200.0, 50.0), &PICTURE);
+        }
+        assert_eq!(motion.bearing(), Bearing::Moved);
+    }
+
+    #[test]
     fn what_is_seen_to_keep_still_for_long_is_a_thing_until_it_moves() {
         let mut motion = appeared(place(300.0, 200.0, 50.0));
         let still = place(303.0, 200.0, 51.0);
@@ -281,8 +305,8 @@ mod tests {
             motion.moves(TENTH, still, &PICTURE);
         }
         assert_eq!(motion.bearing(), Bearing::Thing);
-        for _ in 0..20 {
-            motion.moves(TENTH, place(340.0, 200.0, 51.0), &PICTURE);
+        for step in 0..20 {
+            motion.moves(TENTH, place(303.0 + 2.0 * step as f32, 200.0, 51.0), &PICTURE);
         }
         assert_eq!(motion.bearing(), Bearing::Moved);
 

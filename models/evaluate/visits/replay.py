@@ -44,7 +44,7 @@ def prepare(clips: list[Clip], looks: Path, stays: Path, out: Path) -> tuple[Pat
     """All looks in one file, as the example reads them, and the truth about them in another; made once."""
     everything, truths, key = (out / name for name in ("replay.jsonl", "truth.jsonl", "replay.key"))
     names = "\n".join([stays.name, *sorted(f"{clip.suite}/{clip.name} {clip.about}" for clip in clips)])
-    newest = max(looks_of(looks, clip).stat().st_mtime for clip in clips)
+    newest = max(path.stat().st_mtime for path in (stays, *(looks_of(looks, clip) for clip in clips)))
     wanted = hashlib.sha256(f"{names}\n{newest}".encode()).hexdigest()
     if key.exists() and key.read_text() == wanted:
         return everything, truths
