@@ -60,10 +60,11 @@ pub fn run() -> ExitCode {
     if is_wrong {
         signals.fault(Fault::BadConfig);
     }
-    let mut watch = match Watch::new(config.thresholds, config.times, config.orientation) {
+    let mut watch = match Watch::new(&config.vision, config.times, config.orientation) {
         Ok(watch) => watch,
         Err(error) => stay_blind(&error, &signals),
     };
+    info!("{}", watch.chosen());
     let mut attendant = Attendant::new(signals, watchdog);
     let ended = watch.run(&mut V4l2Camera::new(config.camera), |turn| {
         attendant.attend(turn);
