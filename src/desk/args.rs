@@ -11,7 +11,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use super::say;
 use crate::camera::DEFAULT_RATE;
-use crate::vision::Thresholds;
+use crate::vision::{Choice, LookSize, Thresholds};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -70,6 +70,10 @@ pub struct WatchArgs {
     /// else stands on the command line goes before it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How many pixels to look at: 320x240, 400x300, 480x360, 640x480, or auto for the most at which this machine can look
+    /// 15 times a second [default: auto, or 320x240 with --fast]
+    #[arg(long, value_name = "SIZE")]
+    pub look: Option<Choice>,
     /// How sure to be.
     #[command(flatten)]
     pub thresholds: ThresholdArgs,
@@ -79,6 +83,13 @@ pub struct WatchArgs {
 }
 
 impl WatchArgs {
+    /// How large a look is, if it does not depend on the settings: who replays as fast as it goes wants the same from
+    /// every machine.
+    pub fn look(&self) -> Option<Choice> {
+        let fast = self.fast && self.config.is_none();
+        self.look.or(fast.then_some(Choice::Fixed(LookSize::W320)))
+    }
+
     /// Pictures a second of a recording.
     pub fn fps(&self) -> f32 {
         self.fps.unwrap_or(DEFAULT_RATE)
@@ -113,6 +124,10 @@ pub struct CheckArgs {
     /// finds smaller faces
     #[arg(long)]
     pub one_look: bool,
+    /// How many pixels a look has: 320x240, 400x300, 480x360, 640x480, or auto for the most at which this machine can look
+    /// 15 times a second
+    #[arg(long, value_name = "SIZE", default_value = "320x240")]
+    pub look: Choice,
     /// How sure to be.
     #[command(flatten)]
     pub thresholds: ThresholdArgs,
@@ -310,6 +325,8 @@ mod tests {
             &["--source"],
             &["check"],
             &["check", "x.jpg", "--jsn"],
+            &["check", "x.jpg", "--look", "640"],
+            &["--look", "1x1"],
             &["chekc"],
             &["--show", "check", "x.jpg"],
             &["tune"],

@@ -18,7 +18,7 @@ use crate::camera::{Capture, DEFAULT_RATE, OpenError, Pace, Source};
 use crate::frame::{Frame, FrameError};
 use crate::geometry::Rect;
 use crate::runtime::RuntimeError;
-use crate::vision::{Faces, Looks, Thresholds, Vision};
+use crate::vision::{self, Faces, Looks, Thresholds, Vision};
 
 /// What can go wrong with one picture, or with all of them.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,11 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
     let copies = args.annotate.as_deref().map(|dir| Copies::plan(dir, &mut found)).transpose()?;
     let progress = progress(found.len());
     let mut check = Check {
-        vision: Vision::new(args.thresholds.over(Thresholds::default()))?,
+        vision: Vision::new(&vision::Options {
+            thresholds: args.thresholds.over(Thresholds::default()),
+            size: args.look,
+            threads: 0,
+        })?,
         looks: if args.one_look { Looks::One } else { Looks::Close },
         copies,
         json: args.json,

@@ -2,9 +2,10 @@
 
 use heapless::Vec;
 
-use super::faces::{self, HEIGHT, MAX_CANDIDATES, STRIDES, WIDTH};
+use super::faces::{self, MAX_CANDIDATES, STRIDES};
 use super::mouth::{self, CELLS, CLASSES, SIDE};
 use super::resample::{Resampler, View};
+use super::size::LookSize;
 use crate::frame::{Frame, PixelFormat};
 use crate::runtime::{Quantization, Tensor};
 
@@ -36,14 +37,15 @@ pub fn decoded((width, height): (usize, usize), threshold: f32, said: Said) {
     }
     let data = vec![0; width * height];
     let frame = Frame::new(&data, PixelFormat::Grey, width, height, width, Default::default()).unwrap();
-    let view = View::whole(&frame, WIDTH, HEIGHT);
+    let (look_width, look_height) = (LookSize::W320.width(), LookSize::W320.height());
+    let view = View::whole(&frame, look_width, look_height);
     let mut candidates = Vec::<_, MAX_CANDIDATES>::new();
     for stride in STRIDES {
-        let cells = WIDTH.div_ceil(stride) * HEIGHT.div_ceil(stride);
+        let cells = look_width.div_ceil(stride) * look_height.div_ceil(stride);
         let (scores, boxes) = (output(cells), output(cells * 4));
         let scores = Tensor { values: &scores, quantization: said.scores };
         let boxes = Tensor { values: &boxes, quantization: said.boxes };
-        faces::decode(scores, boxes, stride, threshold, &mut candidates);
+        faces::decode(scores, boxes, look_width, stride, threshold, &mut candidates);
     }
     let found = faces::in_frame(&mut candidates, view, &frame);
     assert!(found.is_sorted_by(|better, worse| better.score >= worse.score));

@@ -10,16 +10,20 @@ pub mod ledger;
 mod looks;
 mod mouth;
 mod resample;
+mod size;
 
 use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use faces::FaceFinder;
 pub use looks::Looks;
-use mouth::MouthFinder;
+use mouth::{CLASSES, MouthFinder, Part};
+pub use size::{Choice, ChoiceError, LEAST_RATE, LookSize};
 
-use crate::frame::Frame;
+use crate::frame::{Frame, PixelFormat};
 use crate::geometry::Rect;
-use crate::runtime::RuntimeError;
+use crate::runtime::{self, Pool, RuntimeError};
 
 /// Most faces reported of one frame; those with the best scores are kept.
 ///
@@ -99,28 +103,113 @@ impl Default for Thresholds {
 /// is out of the picture look the same.
 const MOST_OUTSIDE: f32 = 0.15;
 
+/// How frames are to be looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Options {
+    /// From which scores on something counts as seen.
+    pub thresholds: Thresholds,
+    /// How large a look is.
+    pub size: Choice,
+    /// Threads that share a look's work, or 0 for as many as there are cores, but at most [`MOST_THREADS`].
+    pub threads: usize,
+}
+
+/// Most threads that are made unless more are asked for: as many as the boards have cores.
+pub const MOST_THREADS: usize = 4;
+
+/// How frames are looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chosen {
+    /// Pixels of a look.
+    pub size: LookSize,
+    /// Threads that share its work.
+    pub threads: usize,
+    /// Time for a look at a frame with one face, as it was measured before the first frame.
+    pub took: Duration,
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (took, threads) = (self.took.as_secs_f32() * 1e3, self.threads);
+        let s = if threads == 1 { "" } else { "s" };
+        write!(f, "looks of {}, {took:.1} ms each on {threads} thread{s}", self.size)
+    }
+}
+
 /// The two networks and what they need, made once.
 #[derive(Debug)]
 pub struct Vision {
+    pool: Pool,
     face_finder: FaceFinder,
-    mouth_finder: MouthFinder,
+    judges: Vec<Judge>,
     thresholds: Thresholds,
+    took: Duration,
     faces: Faces,
 }
 
+/// One of those that look at faces side by side, and what it said of them.
+#[derive(Debug)]
+struct Judge {
+    finder: MouthFinder,
+    said: heapless::Vec<Result<[Part; CLASSES], RuntimeError>, MAX_FACES>,
+}
+
+/// Size of the frame of [`Vision::rehearse`], as most cameras send it.
+const REHEARSED: (usize, usize) = (640, 480);
+
 impl Vision {
-    /// Loads both networks.
+    /// Makes the threads, loads both networks, and looks at an empty frame to see how long it takes.
     ///
     /// # Errors
     ///
     /// [`RuntimeError`] if a model file does not fit this program.
-    pub fn new(thresholds: Thresholds) -> Result<Self, RuntimeError> {
-        Ok(Self {
-            face_finder: FaceFinder::new(thresholds.face)?,
-            mouth_finder: MouthFinder::new()?,
+    pub fn new(options: &Options) -> Result<Self, RuntimeError> {
+        let Options { thresholds, size, threads } = *options;
+        let cores = || thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        let pool = runtime::pool(if threads == 0 { cores() } else { threads });
+        let threads = pool.threads();
+        let judge = |_| Ok(Judge { finder: MouthFinder::new(threads)?, said: heapless::Vec::new() });
+        let sizes = match size {
+            Choice::Fixed(size) => &[size],
+            Choice::Auto if runtime::RESIZES => &LookSize::ALL[..],
+            Choice::Auto => &LookSize::ALL[..1],
+        };
+        let mut vision = Self {
+            pool,
+            face_finder: FaceFinder::new(thresholds.face, sizes[0], threads)?,
+            judges: (0..threads).map(judge).collect::<Result<_, _>>()?,
             thresholds,
+            took: Duration::ZERO,
             faces: Faces::new(),
-        })
+        };
+        (_, vision.took) = size::choose(sizes, |size| {
+            if vision.face_finder.size() != size {
+                vision.face_finder = FaceFinder::new(thresholds.face, size, threads)?;
+            }
+            vision.rehearse()
+        })?;
+        Ok(vision)
+    }
+
+    /// How frames are looked at.
+    pub fn chosen(&self) -> Chosen {
+        Chosen { size: self.face_finder.size(), threads: self.pool.threads(), took: self.took }
+    }
+
+    /// Time for a look at a frame with one face, the shorter of two: the first brings code and memory near.
+    fn rehearse(&mut self) -> Result<Duration, RuntimeError> {
+        let (width, height) = REHEARSED;
+        let data = vec![128; PixelFormat::Yuyv.frame_bytes(width, height, 2 * width)];
+        let frame = Frame::new(&data, PixelFormat::Yuyv, width, height, 2 * width, Duration::ZERO)
+            .expect("a whole frame");
+        let mut shortest = Duration::MAX;
+        for _ in 0..2 {
+            let start = Instant::now();
+            self.face_finder.find(&frame, Looks::One, &mut self.pool)?;
+            self.judges[0].finder.find(&frame, &frame.bounds(), Some(&mut self.pool))?;
+            shortest = shortest.min(start.elapsed());
+        }
+        Ok(shortest)
     }
 
     /// The faces of `frame` with their verdicts, best score first, after as many `looks`.  Allocates nothing.
@@ -130,8 +219,27 @@ impl Vision {
     /// [`RuntimeError::Run`] if a network stops, which checked models do not.
     pub fn look(&mut self, frame: &Frame, looks: Looks) -> Result<&Faces, RuntimeError> {
         self.faces.clear();
-        for found in self.face_finder.find(frame, looks)? {
-            let [mouth, nose] = self.mouth_finder.find(frame, &found.bounds)?;
+        let all = self.face_finder.find(frame, looks, &mut self.pool)?;
+        let said = |judge: &mut Judge, said| {
+            // No judge hears more than MAX_FACES.
+            let _ = judge.said.push(said);
+        };
+        let judges = self.judges.len().min(all.len());
+        self.judges.iter_mut().for_each(|judge| judge.said.clear());
+        if let ([face], [judge, ..]) = (&*all, &mut *self.judges) {
+            let parts = judge.finder.find(frame, &face.bounds, Some(&mut self.pool));
+            said(judge, parts);
+        } else {
+            // Side by side, each on one thread: the first face goes to the first judge, and so on in turn.
+            self.pool.each(&mut self.judges[..judges], |first, judge| {
+                for face in all.iter().skip(first).step_by(judges) {
+                    let parts = judge.finder.find(frame, &face.bounds, None);
+                    said(judge, parts);
+                }
+            });
+        }
+        for (at, found) in all.iter().enumerate() {
+            let [mouth, nose] = self.judges[at % judges].said[at / judges].clone()?;
             let verdict = if self.can_be_judged(&found.bounds, frame) {
                 judge(mouth.score, nose.score, &self.thresholds)
             } else {

@@ -7,7 +7,7 @@ use super::resample::{Resampler, View};
 use super::sigmoid;
 use crate::frame::Frame;
 use crate::geometry::Rect;
-use crate::runtime::{Contract, Network, RuntimeError, Tensor};
+use crate::runtime::{Contract, Network, Pool, RuntimeError, Tensor};
 
 /// The bytes of the mouth model.
 const MODEL: &[u8] = include_bytes!("../../models/mouth.tflite");
@@ -31,6 +31,7 @@ pub(super) const CLASSES: usize = 2;
 static CONTRACT: Contract = Contract {
     name: "mouth",
     input: [1, SIDE, SIDE, 3],
+    resizable: false,
     outputs: &[[1, CELLS, CELLS, CLASSES], [1, CELLS, CELLS, CLASSES * 4]],
 };
 
@@ -58,16 +59,24 @@ pub(super) struct MouthFinder {
 }
 
 impl MouthFinder {
-    /// Loads the network.
-    pub(super) fn new() -> Result<Self, RuntimeError> {
-        Ok(Self { network: Network::load(&CONTRACT, MODEL)?, resampler: Resampler::new(SIDE, SIDE) })
+    /// Loads the network, for at most `threads` threads.
+    pub(super) fn new(threads: usize) -> Result<Self, RuntimeError> {
+        Ok(Self { network: Network::load(&CONTRACT, MODEL, threads)?, resampler: Resampler::new(SIDE, SIDE) })
     }
 
-    /// Mouth and nose of the face at `face`, in pixels of `frame`.
-    pub(super) fn find(&mut self, frame: &Frame, face: &Rect) -> Result<[Part; CLASSES], RuntimeError> {
+    /// Mouth and nose of the face at `face`, in pixels of `frame`, on a pool's threads or on this one.
+    pub(super) fn find(
+        &mut self,
+        frame: &Frame,
+        face: &Rect,
+        pool: Option<&mut Pool>,
+    ) -> Result<[Part; CLASSES], RuntimeError> {
         let view = crop(face);
         self.resampler.fill(frame, view, self.network.input());
-        self.network.run()?;
+        match pool {
+            Some(pool) => self.network.run_on(pool)?,
+            None => self.network.run()?,
+        }
         Ok(decode(self.network.output(0), self.network.output(1), view))
     }
 }
