@@ -101,12 +101,18 @@ struct Bounds {
 impl Bounds {
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn new(requantize: &Requantize) -> Self {
+    fn new(zero_point: i32, min: i32, max: i32) -> Self {
         Self {
-            zero_point: _mm256_set1_epi16(requantize.zero_point as i16),
-            min: _mm256_set1_epi8(requantize.min as i8),
-            max: _mm256_set1_epi8(requantize.max as i8),
+            zero_point: _mm256_set1_epi16(zero_point as i16),
+            min: _mm256_set1_epi8(min as i8),
+            max: _mm256_set1_epi8(max as i8),
         }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn of(requantize: &Requantize) -> Self {
+        Self::new(requantize.zero_point, requantize.min, requantize.max)
     }
 
     /// Two times sixteen results of [`Constants::times`] to stored values, which stand in the order of their lanes within
@@ -114,12 +120,18 @@ impl Bounds {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn stored(&self, one: [__m256i; 2], other: [__m256i; 2]) -> __m256i {
+        let order = _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
+        _mm256_shuffle_epi8(self.narrowed(one, other), _mm256_broadcastsi128_si256(order))
+    }
+
+    /// The same for results that already stand in order.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn narrowed(&self, one: [__m256i; 2], other: [__m256i; 2]) -> __m256i {
         let one = _mm256_adds_epi16(_mm256_packs_epi32(one[0], one[1]), self.zero_point);
         let other = _mm256_adds_epi16(_mm256_packs_epi32(other[0], other[1]), self.zero_point);
         let value = _mm256_packs_epi16(one, other);
-        let value = _mm256_min_epi8(_mm256_max_epi8(value, self.min), self.max);
-        let order = _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
-        _mm256_shuffle_epi8(value, _mm256_broadcastsi128_si256(order))
+        _mm256_min_epi8(_mm256_max_epi8(value, self.min), self.max)
     }
 }
 
@@ -194,7 +206,7 @@ pub(super) unsafe fn product(product: &Product, input: &[i8], stride: usize, row
                     }
                     weights = weights.add(depth.div_ceil(2) * 2 * BLOCK);
                 }
-                store_rows(&constants, &Bounds::new(&product.requantize), sums, count, to, pitch);
+                store_rows(&constants, &Bounds::of(&product.requantize), sums, count, to, pitch);
             }
             if channels < BLOCK {
                 let rows = output[first * channels..].chunks_exact_mut(channels).take(count);
@@ -527,7 +539,7 @@ unsafe fn load_column(rows: [*const i8; 3], at: usize) -> [__m256i; 4] {
 pub(super) unsafe fn depthwise_row(depthwise: &Depthwise, rows: [&[i8]; 3], width: usize, output: &mut [i8]) {
     let Depthwise { channels, stride, .. } = *depthwise;
     let rows = rows.map(<[i8]>::as_ptr);
-    let bounds = Bounds::new(&depthwise.requantize);
+    let bounds = Bounds::of(&depthwise.requantize);
     for (number, &block) in depthwise.blocks.iter().enumerate() {
         // SAFETY: each block has 12 vectors of weights and two of each constant.
         let (weights, constants) = unsafe {
@@ -591,31 +603,65 @@ pub(super) unsafe fn depthwise_row(depthwise: &Depthwise, rows: [&[i8]; 3], widt
     }
 }
 
+/// The sum of two tensors, for factors that [`Addition::fits_vectors`] allows.
+///
 /// # Safety
 ///
 /// The processor has the instructions; the three slices have the same length.
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn add(addition: &Addition, one: &[i8], other: &[i8], output: &mut [i8]) {
-    let scale =
-        |factor: Factor| Scale::new(_mm256_set1_epi32(factor.multiplier), _mm256_set1_epi32(factor.shift));
-    let (scales, result) = (addition.factors.map(scale), scale(addition.output));
-    let scaled = |input: usize, stored: &[i8; LANES]| {
-        // SAFETY: eight bytes are loaded, which the array has.
-        let difference = _mm256_cvtepi8_epi32(unsafe { _mm_loadl_epi64(stored.as_ptr().cast()) });
-        let difference = _mm256_sub_epi32(difference, _mm256_set1_epi32(addition.zero_points[input]));
-        scales[input].times(_mm256_slli_epi32::<{ Addition::LEFT as i32 }>(difference))
+    // The input of the larger scale has a factor of exactly a half, whose product needs no rounding.
+    let swapped = addition.factors[0].shift < 0;
+    let (half, any) = if swapped { (1, 0) } else { (0, 1) };
+    let (ones, others) = if swapped { (other, one) } else { (one, other) };
+    let both = addition.factors[any].shift == 0;
+    let zero_points = addition.zero_points.map(|zero_point| _mm256_set1_epi16(zero_point as i16));
+    let constants = |factor: Factor| {
+        let right = -factor.shift;
+        Constants {
+            bias: _mm256_setzero_si256(),
+            multiplier: _mm256_set1_epi32(factor.multiplier),
+            odd_multiplier: _mm256_set1_epi32(factor.multiplier),
+            right: _mm256_set1_epi32(right),
+            half: _mm256_set1_epi32(1 << right >> 1),
+        }
     };
-    let eight = |one: &[i8; LANES], other: &[i8; LANES]| {
-        let sum = result.times(_mm256_add_epi32(scaled(0, one), scaled(1, other)));
-        narrow(sum, addition.zero_point, addition.min, addition.max)
+    let (scaled, result) = (constants(addition.factors[any]), constants(addition.output));
+    let bounds = Bounds::new(addition.zero_point, addition.min, addition.max);
+    // Sixteen values in the upper halves of 32 bits: shifted by 16 more.
+    let upper = |value: __m256i| {
+        let zero = _mm256_setzero_si256();
+        [_mm256_unpacklo_epi16(zero, value), _mm256_unpackhi_epi16(zero, value)]
     };
-    let (ones, one_rest) = one.as_chunks::<LANES>();
-    let (others, other_rest) = other.as_chunks::<LANES>();
-    let (outputs, output_rest) = output.as_chunks_mut::<LANES>();
-    for ((output, one), other) in outputs.iter_mut().zip(ones).zip(others) {
-        // SAFETY: the array has eight bytes.
-        unsafe { store(output.as_mut_ptr(), eight(one, other), LANES) };
+    // In the order that `times` makes, and that it undoes when it comes again.
+    let shuffled = |values: [__m256i; 2]| values.map(|value| _mm256_shuffle_epi32::<0b11_01_10_00>(value));
+    const { assert!(Addition::LEFT == 20, "the shifts below, and 16 of the upper half, and a doubling") };
+    let sixteen = |one: *const i8, other: *const i8| {
+        // SAFETY: both have sixteen bytes.
+        let [one, other] =
+            [one, other].map(|values| unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(values.cast())) });
+        let (one, other) =
+            (_mm256_sub_epi16(one, zero_points[half]), _mm256_sub_epi16(other, zero_points[any]));
+        let sums = if both {
+            shuffled(upper(_mm256_slli_epi16::<3>(_mm256_add_epi16(one, other))))
+        } else {
+            let ones = shuffled(upper(_mm256_slli_epi16::<3>(one)));
+            let others = upper(_mm256_slli_epi16::<5>(other)).map(|doubled| scaled.times(doubled));
+            [_mm256_add_epi32(ones[0], others[0]), _mm256_add_epi32(ones[1], others[1])]
+        };
+        sums.map(|sum| result.times(_mm256_add_epi32(sum, sum)))
+    };
+    let (one_chunks, one_rest) = ones.as_chunks::<32>();
+    let (other_chunks, other_rest) = others.as_chunks::<32>();
+    let (outputs, output_rest) = output.as_chunks_mut::<32>();
+    for ((output, one), other) in outputs.iter_mut().zip(one_chunks).zip(other_chunks) {
+        let first = sixteen(one.as_ptr(), other.as_ptr());
+        let second = sixteen(one[16..].as_ptr(), other[16..].as_ptr());
+        let value = _mm256_permute4x64_epi64::<0b11_01_10_00>(bounds.narrowed(first, second));
+        // SAFETY: the array has 32 bytes.
+        unsafe { _mm256_storeu_si256(output.as_mut_ptr().cast(), value) };
     }
+    let (one_rest, other_rest) = if swapped { (other_rest, one_rest) } else { (one_rest, other_rest) };
     portable::add(addition, one_rest, other_rest, output_rest);
 }
 
