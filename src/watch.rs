@@ -2,6 +2,9 @@
 //!
 //! A frame is taken when the work on the one before is done, so that slow networks lower the rate but never the
 //! freshness.  Appliance and desk run the same loop and differ in what they do with each [`Turn`].
+//!
+//! The threads that share a look's work are waited for: one that hangs hangs the turn, and the watchdog, which turns feed,
+//! goes hungry.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};

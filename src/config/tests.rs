@@ -196,7 +196,7 @@ fn unknown_keys_are_named_with_what_was_meant_or_what_there_is() {
         (
             "[network]",
             "line 1: there is no key `network`: there are the tables [sensitivity], [reminders], [melodies], \
-             [buzzer], [led], [camera], [log]",
+             [buzzer], [led], [camera], [vision], [log]",
         ),
         ("[[led]]\npin = 1", "line 1: there is no key `led`: did you mean `[led]`?"),
     ] {

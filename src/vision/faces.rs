@@ -29,6 +29,9 @@ fn outputs(size: LookSize) -> [[usize; 4]; 2 * STRIDES.len()] {
 /// Most boxes kept before suppression: a face answers in up to about nine cells of each of two strides.
 pub(super) const MAX_CANDIDATES: usize = MAX_FACES * 18;
 
+/// Most parts of an input that are filled side by side: more threads than there are cores in a board have little to do.
+const MOST_PARTS: usize = 8;
+
 /// Boxes that overlap a better one by more than this (intersection over union) are the same face.
 ///
 /// As the models were evaluated with; two people side by side in a crowd overlap less.
@@ -57,7 +60,8 @@ pub(super) type Found = Vec<Candidate, MAX_FACES>;
 #[derive(Debug)]
 pub(super) struct FaceFinder {
     network: Network,
-    resampler: Resampler,
+    /// One for each thread.
+    resamplers: std::vec::Vec<Resampler>,
     size: LookSize,
     threshold: f32,
     candidates: Vec<Candidate, MAX_CANDIDATES>,
@@ -73,7 +77,7 @@ impl FaceFinder {
             Contract { name: "face", input: [1, height, width, 3], resizable: true, outputs: &outputs(size) };
         Ok(Self {
             network: Network::load(&contract, MODEL, threads)?,
-            resampler: Resampler::new(width, height),
+            resamplers: (0..threads.clamp(1, MOST_PARTS)).map(|_| Resampler::new(width, height)).collect(),
             size,
             threshold,
             candidates: Vec::new(),
@@ -102,9 +106,19 @@ impl FaceFinder {
 
     /// The faces of one look, in pixels of the frame.
     fn look(&mut self, frame: &Frame, view: View, pool: &mut Pool) -> Result<Found, RuntimeError> {
-        self.resampler.fill(frame, view, self.network.input());
+        self.show(frame, view, pool);
         self.network.run_on(pool)?;
         Ok(self.found(frame, view))
+    }
+
+    /// Brings a look to the network's input.
+    fn show(&mut self, frame: &Frame, view: View, pool: &mut Pool) {
+        let rows = self.size.height().div_ceil(self.resamplers.len());
+        let parts = self.network.input().chunks_mut(rows * self.size.width() * 3);
+        let mut parts: Vec<_, MOST_PARTS> = self.resamplers.iter_mut().zip(parts).collect();
+        pool.each(&mut parts, |number, (resampler, part)| {
+            resampler.fill_rows(frame, view, number * rows, part);
+        });
     }
 
     /// What the network says of a look, in pixels of the frame.
@@ -124,7 +138,7 @@ impl FaceFinder {
 impl FaceFinder {
     pub(super) fn show_whole(&mut self, frame: &Frame) {
         self.gathered.plan(frame, Looks::One);
-        self.resampler.fill(frame, self.gathered.view(0), self.network.input());
+        self.resamplers[0].fill(frame, self.gathered.view(0), self.network.input());
     }
 
     pub(super) fn run(&mut self) -> Result<(), RuntimeError> {

@@ -88,12 +88,24 @@ impl Resampler {
     ///
     /// If `input` does not hold width × height × 3 values.
     pub(super) fn fill(&mut self, frame: &Frame, view: View, input: &mut [i8]) {
-        let (width, height) = (self.width, self.height);
-        assert_eq!(input.len(), width * height * 3, "the input's size is checked when the network is loaded");
+        assert_eq!(
+            input.len(),
+            self.width * self.height * 3,
+            "its size is checked when the network is loaded"
+        );
+        self.fill_rows(frame, view, 0, input);
+    }
+
+    /// As [`Resampler::fill`], for some whole rows of an input, from row `first` on: several fill one side by side.
+    pub(super) fn fill_rows(&mut self, frame: &Frame, view: View, first: usize, input: &mut [i8]) {
+        let (width, height) = (self.width, input.len() / (self.width * 3));
+        assert_eq!(input.len() % (width * 3), 0, "rows are whole");
+        assert!(first + height <= self.height, "rows lie in the input");
         let orientation = frame.orientation();
         let across = Axis::new(view.left, view.scale, frame.width(), orientation.reverses_columns());
         let down = Axis::new(view.top, view.scale, frame.height(), orientation.reverses_rows());
-        let (columns, rows) = (across.outputs(width), down.outputs(height));
+        let (columns, rows) = (across.outputs(width), down.outputs(self.height));
+        let rows = rows.start.clamp(first, first + height)..rows.end.clamp(first, first + height);
         if (columns.len(), rows.len()) != (width, height) {
             input.fill(OUTSIDE);
         }
@@ -108,14 +120,14 @@ impl Resampler {
                 let colours = &mut self.colours[..rows.len() * 3];
                 colour(frame.format(), &self.line[..rows.len()], colours);
                 for (row, colours) in rows.clone().zip(colours.chunks_exact(3)) {
-                    input[(row * width + column) * 3..][..3].copy_from_slice(colours);
+                    input[((row - first) * width + column) * 3..][..3].copy_from_slice(colours);
                 }
             }
         } else {
             self.plan(across, columns.clone(), orientation.reverses_columns());
             for row in rows {
                 self.line(frame, &down.taps(row), orientation.reverses_columns());
-                let output = &mut input[(row * width + columns.start) * 3..][..columns.len() * 3];
+                let output = &mut input[((row - first) * width + columns.start) * 3..][..columns.len() * 3];
                 colour(frame.format(), &self.line[..columns.len()], output);
             }
         }
@@ -459,6 +471,24 @@ mod tests {
             let seen = resampled::<17, 13>(&picture, view);
             for (at, (seen, exact)) in seen.iter().zip(exact(&picture, view, (17, 13))).enumerate() {
                 prop_assert!((f64::from(*seen) - exact).abs() < 1.0, "value {at} is {seen}, but should be {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_filled_side_by_side_are_those_of_the_whole() {
+        let data: Vec<u8> = (0..64 * 48 * 2).map(|at| (at * at * 31 + at / 9) as u8).collect();
+        let picture = frame(&data, PixelFormat::Yuyv, 64, 48, 128);
+        for rotation in [Rotation::None, Rotation::Clockwise90, Rotation::Half, Rotation::Clockwise270] {
+            let picture = picture.oriented(Orientation { rotation, mirror: true });
+            for view in [View::whole(&picture, 32, 24), View { left: -5.0, top: -9.0, scale: 3.3 }] {
+                let mut resampler = Resampler::new(32, 24);
+                let (mut whole, mut parts) = (vec![1; 32 * 24 * 3], vec![2; 32 * 24 * 3]);
+                resampler.fill(&picture, view, &mut whole);
+                for (number, part) in parts.chunks_mut(7 * 32 * 3).enumerate() {
+                    resampler.fill_rows(&picture, view, 7 * number, part);
+                }
+                assert_eq!(parts, whole, "{rotation:?} {view:?}");
             }
         }
     }

@@ -2,7 +2,9 @@
 //!
 //! Inlined, so that they can be compiled for processors that have more than the target's least.
 
-use super::taps::{Seen, Taps, WINDOW, Window};
+use super::taps::{Seen, Taps};
+#[cfg(any(test, not(target_arch = "aarch64")))]
+use super::taps::{WINDOW, Window};
 
 /// The values of a pixel in its own colour space, in 256ths, and one that is not used.
 pub(super) type Quad = [u16; 4];
@@ -70,6 +72,7 @@ pub(super) fn columns(line: &[Quad], seen: &Seen, output: &mut [Quad]) {
 }
 
 /// The same where each sees a few; `line` goes on beyond what is seen by a window.
+#[cfg(any(test, not(target_arch = "aarch64")))]
 #[inline(always)]
 pub(super) fn windows(line: &[Quad], windows: &[Window], output: &mut [Quad]) {
     for (output, window) in output.iter_mut().zip(windows) {
