@@ -6,6 +6,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use crate::camera::view::View;
 use crate::camera::{Capture, Fault, Source};
 use crate::frame::{Frame, Orientation};
 use crate::policy::{Call, Policy, Times};
@@ -26,7 +27,7 @@ pub enum Turn<'a> {
         /// How long it took from the frame's arrival to here.
         took: Duration,
     },
-    /// There was no frame to look at; the source tries again.
+    /// There was no frame to look at, or nothing to be seen in it; the source tries again.
     Blind(Fault),
 }
 
@@ -35,6 +36,7 @@ pub enum Turn<'a> {
 pub struct Watch {
     vision: Vision,
     policy: Policy,
+    view: View,
     orientation: Orientation,
 }
 
@@ -45,7 +47,12 @@ impl Watch {
     ///
     /// [`RuntimeError`] if a model file does not fit this program.
     pub fn new(thresholds: Thresholds, times: Times, orientation: Orientation) -> Result<Self, RuntimeError> {
-        Ok(Self { vision: Vision::new(thresholds)?, policy: Policy::new(times), orientation })
+        Ok(Self {
+            vision: Vision::new(thresholds)?,
+            policy: Policy::new(times),
+            view: View::new(),
+            orientation,
+        })
     }
 
     /// Looks at what `source` delivers and reports each turn, until the source ends or `report` breaks off.
@@ -60,16 +67,27 @@ impl Watch {
         source: &mut dyn Source,
         mut report: impl FnMut(Turn) -> ControlFlow<()>,
     ) -> Result<(), RuntimeError> {
+        let is_live = source.is_live();
         loop {
             let flow = match source.next() {
                 Capture::Frame(frame) => {
                     let arrived = Instant::now();
+                    if is_live && let Some(why) = self.view.judge(&frame) {
+                        self.policy.pass(frame.captured_at());
+                        if report(Turn::Blind(Fault::NoView(why))).is_break() {
+                            return Ok(());
+                        }
+                        continue;
+                    }
                     let frame = frame.oriented(self.orientation);
                     let faces = self.vision.look(&frame, Looks::One)?;
                     let call = self.policy.observe(frame.captured_at(), &frame.bounds(), faces);
                     report(Turn::Seen { frame: &frame, faces, call, took: arrived.elapsed() })
                 }
                 Capture::Fault { fault, at } => {
+                    if fault != Fault::BadFrame {
+                        self.view.interrupt();
+                    }
                     // Time passes: who was in view may have gone.
                     self.policy.pass(at);
                     report(Turn::Blind(fault))
