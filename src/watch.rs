@@ -85,7 +85,6 @@ impl Watch {
                 Capture::Frame(frame) => {
                     let arrived = Instant::now();
                     if is_live && let Some(why) = self.view.judge(&frame) {
-                        self.policy.pass(frame.captured_at());
                         if report(Turn::Blind(Fault::NoView(why))).is_break() {
                             return Ok(());
                         }
