@@ -58,21 +58,16 @@ impl Attempts {
     /// failed before one that has; then a format that has not failed before one that has, and what asks no less of the
     /// bus than what has failed comes last; then the better mode.
     pub(crate) fn choose(&self, cameras: &[Camera], now: Duration) -> Option<Choice> {
-        let mut best: Option<((bool, bool, Doubt, usize), usize, Mode)> = None;
-        for (camera, Camera { id, modes }) in cameras.iter().enumerate() {
+        let offers = cameras.iter().enumerate().flat_map(|(camera, Camera { id, modes })| {
             let is_infra_red = modes.first().is_some_and(|mode| mode.fourcc == *b"GREY");
             let has_failed = self.last.as_ref() == Some(id);
-            for (rank, &mode) in modes.iter().enumerate() {
-                if self.rests_until(id, mode, now).is_some() {
-                    continue;
-                }
-                let key = (is_infra_red, has_failed, self.doubt(id, mode, now), rank);
-                if best.as_ref().is_none_or(|(least, ..)| key < *least) {
-                    best = Some((key, camera, mode));
-                }
-            }
-        }
-        let ((.., rank), camera, mode) = best?;
+            let awake =
+                modes.iter().enumerate().filter(move |&(_, &mode)| self.rests_until(id, mode, now).is_none());
+            awake.map(move |(rank, &mode)| {
+                ((is_infra_red, has_failed, self.doubt(id, mode, now), rank), camera, mode)
+            })
+        });
+        let ((.., rank), camera, mode) = offers.min_by_key(|&(key, ..)| key)?;
         let Camera { id, modes } = &cameras[camera];
         let better_at = modes[..rank].iter().filter_map(|&mode| self.rests_until(id, mode, now)).max();
         Some(Choice { camera, mode, better_at })

@@ -85,7 +85,7 @@ impl Notes {
     pub fn fault(&self, fault: Fault) {
         match fault {
             Fault::NoCamera | Fault::NoFrames | Fault::NoView => {
-                self.camera.store(fault as u8, Ordering::Relaxed)
+                self.camera.store(fault as u8, Ordering::Relaxed);
             }
             Fault::NoBuzzer | Fault::NoModel | Fault::BadConfig | Fault::Restarts => {
                 self.lasting.fetch_or(1 << fault as u8, Ordering::Relaxed);

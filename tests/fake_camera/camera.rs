@@ -476,8 +476,7 @@ fn a_camera_that_shows_nothing_is_told_and_watched_again_as_soon_as_it_does() {
     let machine = Machine::with(device);
     let mut camera = camera(&machine);
     // One thread, since the clock is this thread's; a size that is given, since it stands still.
-    let vision =
-        vision::Options { size: Choice::Fixed(LookSize::W320), threads: 1, ..Default::default() };
+    let vision = vision::Options { size: Choice::Fixed(LookSize::W320), threads: 1, ..Default::default() };
     let mut watch = Watch::new(&vision, Times::default(), Orientation::default()).unwrap();
     assert_eq!(watched(&mut camera, &mut watch, 20), [Ok(())]);
     let dark: fn(u64, &Agreed) -> Option<Picture> =
