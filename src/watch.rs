@@ -81,11 +81,7 @@ impl Watch {
                     let call = self.policy.observe(frame.captured_at(), &frame.bounds(), faces);
                     report(Turn::Seen { frame: &frame, faces, call, took: arrived.elapsed() })
                 }
-                Capture::Fault { fault, at } => {
-                    // Time passes: who was in view may have gone.
-                    self.policy.pass(at);
-                    report(Turn::Blind(fault))
-                }
+                Capture::Fault { fault, .. } => report(Turn::Blind(fault)),
                 Capture::End => return Ok(()),
             };
             if flow.is_break() {

@@ -7,6 +7,12 @@ pub enum Error {
     /// The bytes are no TensorFlow Lite file, or it is cut off or overwritten.
     #[error("not a whole TensorFlow Lite file ({0} is missing or damaged): convert or copy it anew")]
     Damaged(&'static str),
+    /// The file has several graphs, as networks with control flow or with states of their own have them.
+    #[error(
+        "the file has {0} graphs, but a network must be one: build it without control flow (WHILE, IF) and without \
+         variables, with its state as an input and an output"
+    )]
+    Graphs(usize),
     /// The file asks for an operation that this executor does not have.
     #[error("operation {operator} is {name}, which this executor lacks: build the network without it")]
     Operation {

@@ -33,7 +33,8 @@
 //!
 //! Results are those of TensorFlow Lite's reference kernels, bit for bit where the
 //! [quantisation specification](https://ai.google.dev/edge/litert/models/quantization_spec) leaves no choice, and within
-//! one step in `LOGISTIC`, `SOFTMAX`, `HARD_SWISH`, `LEAKY_RELU` and `MEAN`.
+//! one step in `LOGISTIC`, `SOFTMAX`, `HARD_SWISH`, `LEAKY_RELU` and `MEAN`.  `FULLY_CONNECTED` rounds as `CONV_2D` does,
+//! and so as TensorFlow Lite's built-in kernels, where its reference kernel rounds halves away from zero.
 //!
 //! # Features
 //!

@@ -20,6 +20,10 @@ pub(crate) const MOST_BYTES: usize = 1 << 28;
 /// for many.
 const MOST_OPERANDS: usize = 64;
 
+/// How the converter makes what this executor runs.
+pub(crate) const TO_INT8: &str = "convert the network for full-integer int8 (in TensorFlow's converter: optimizations = \
+     [Optimize.DEFAULT], a representative_dataset, target_spec.supported_ops = [OpsSet.TFLITE_BUILTINS_INT8])";
+
 /// Dimensions of a tensor, filled up with ones in front: batch, rows, columns, channels.
 pub type Shape = [usize; 4];
 
@@ -138,7 +142,8 @@ impl<'a> Model<'a> {
         let mut graphs = root.tables(2).part("the list of graphs")?;
         let graph = match (graphs.next(), graphs.len()) {
             (Some(graph), 0) => graph.part("the graph")?,
-            _ => return Err(Error::Damaged("the one graph that a network has")),
+            (Some(_), others) => return Err(Error::Graphs(others + 1)),
+            (None, _) => return Err(Error::Damaged("the one graph that a network has")),
         };
         let buffers: Vec<_> =
             root.tables(4).part("the list of buffers")?.collect::<Result<_, _>>().part("a buffer")?;
@@ -200,8 +205,11 @@ fn read_tensor<'a>(at: usize, table: Table<'a>, buffers: &[Table<'a>]) -> Result
         2 => Element::Int32,
         9 => Element::Int8,
         other => {
+            let known =
+                [(1, "float16"), (3, "uint8"), (4, "int64"), (5, "string"), (6, "bool"), (7, "int16")];
+            let name = known.iter().find(|(number, _)| *number == other).map_or("unknown", |(_, name)| name);
             return Err(wrong(format!(
-                "is of type {other} of the schema, but must be int8, int32 or float32"
+                "is of type {name} (number {other} of the schema), but must be int8, int32 or float32: {TO_INT8}"
             )));
         }
     };

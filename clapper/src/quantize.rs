@@ -63,11 +63,17 @@ impl Factor {
         }
     }
 
-    /// `value` × the factor, rounded twice: by the high multiplication and by the shift.
+    /// `value` × the factor, rounded twice: by the high multiplication and by the shift.  What does not fit 32 bits is the
+    /// least or the greatest that does, where the reference overflows.
     #[inline]
     pub(crate) fn times(self, value: i32) -> i32 {
-        let left = value.wrapping_shl(self.shift.max(0) as u32);
-        rounding_shift(rounding_high_multiply(left, self.multiplier), (-self.shift).max(0) as u32)
+        if self.shift > 0 {
+            // Both steps at once, as the shift to the left, which comes first, leaves nothing to round.
+            let product = i64::from(value) * i64::from(self.multiplier);
+            let result = (product + (1 << (30 - self.shift))) >> (31 - self.shift);
+            return result.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
+        }
+        rounding_shift(rounding_high_multiply(value, self.multiplier), (-self.shift) as u32)
     }
 }
 
@@ -141,6 +147,14 @@ mod tests {
         assert_eq!([6, -6, 5, -5, 2, -2].map(|value| rounding_shift(value, 2)), [2, -2, 1, -1, 1, -1]);
         assert_eq!(rounding_shift(i32::MIN, 31), -1);
         assert_eq!(rounding_shift(-7, 0), -7);
+    }
+
+    #[test]
+    fn products_saturate() {
+        let large = Factor::new(f64::from(1 << 29));
+        assert_eq!([1, -1, 3].map(|value| large.times(value)), [1 << 29, -(1 << 29), 0x6000_0000]);
+        assert_eq!([255, -255].map(|value| large.times(value)), [i32::MAX, i32::MIN]);
+        assert_eq!(Factor::new(0.5).times(i32::MIN), i32::MIN / 2);
     }
 
     #[test]

@@ -112,3 +112,20 @@ fn no_file_and_half_a_file_are_refused() {
         assert!(error.to_string().contains("TensorFlow Lite file"), "{error}");
     }
 }
+
+/// As `truth/make.py --refused` has made them.
+#[test]
+fn networks_that_are_not_full_integer_are_refused_with_what_to_do() {
+    for (name, texts) in [
+        ("float32", &["CONV_2D", "float32, as in a float network", "TFLITE_BUILTINS_INT8"][..]),
+        ("float16", &["float16", "TFLITE_BUILTINS_INT8"]),
+        ("dynamic_range", &["CONV_2D", "input 0 is of type float32", "representative_dataset"]),
+        ("graphs", &["3 graphs", "without control flow"]),
+    ] {
+        let bytes = fs::read(format!("truth/refused/{name}.tflite")).unwrap();
+        let text = Network::load(&bytes).unwrap_err().to_string();
+        for expected in texts {
+            assert!(text.contains(expected), "{name}: {text}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
     pip install -r requirements.txt
     python make.py cases              # the stored cases
     python make.py --large FOLDER     # whole networks, too large to be stored
+    python make.py --refused refused  # networks that cannot be run
     python make.py --shipped ../../models    # shipped.txt: anew whenever one of those networks changes
 
 For each case NAME.tflite, and NAME.bin with the bytes of all inputs and then of all outputs, in the file's order; where
@@ -47,8 +48,8 @@ def convert(function, shapes, spread=3.0, float_io=False):
     return converter.convert()
 
 
-def reference(model, size=None):
-    """LiteRT's reference kernels, for an input of `size` (rows, columns) if that is not the file's.
+def reference(model, size=None, resolver=OpResolverType.BUILTIN_REF):
+    """LiteRT's reference kernels (or those of another resolver), for an input of `size` (rows, columns) if that is not the file's.
 
     They take the size that a resize makes from a constant of the file, so that is written anew for `size`: every level of
     a pyramid of SAME convolutions has ⌈input ÷ stride⌉ rows and columns, whose stride the file's own sizes tell.
@@ -69,7 +70,7 @@ def reference(model, size=None):
         builder = flatbuffers.Builder()
         builder.Finish(unpacked.Pack(builder), b"TFL3")
         model = bytes(builder.Output())
-    interpreter = Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    interpreter = Interpreter(model_content=model, experimental_op_resolver_type=resolver)
     if size:
         detail = interpreter.get_input_details()[0]
         interpreter.resize_tensor_input(detail["index"], [detail["shape"][0], *size, detail["shape"][3]])
@@ -77,9 +78,9 @@ def reference(model, size=None):
     return interpreter
 
 
-def answers(model, size=None):
+def answers(model, size=None, resolver=OpResolverType.BUILTIN_REF):
     """Inputs of noise, extremes included, and LiteRT's reference kernels' outputs, as bytes."""
-    interpreter = reference(model, size)
+    interpreter = reference(model, size, resolver)
     numbers = numpy.random.default_rng(SEED)
     parts = []
     for detail in interpreter.get_input_details():
@@ -260,9 +261,51 @@ def shipped(folder):
     pathlib.Path(__file__).with_name("shipped.txt").write_text("".join(lines))
 
 
-def write(folder, name, model, size=None):
+def refused(folder):
+    """Networks that are no full-integer ones, as people bring them."""
+
+    def converter(function):
+        signature = tf.TensorSpec([1, 5, 5, 2], tf.float32)
+        return tf.lite.TFLiteConverter.from_concrete_functions([tf.function(function).get_concrete_function(signature)])
+
+    def again(x):
+        return tf.while_loop(lambda x: tf.reduce_sum(x) < 10.0, lambda x: [x + x], [x])[0]
+
+    made = {"float32": converter(convolution(3, 2, 2)), "graphs": converter(again)}
+    for name in ("float16", "dynamic_range"):
+        made[name] = converter(convolution(3, 2, 64))
+        made[name].optimizations = [tf.lite.Optimize.DEFAULT]
+    made["float16"].target_spec.supported_types = [tf.float16]
+    for name, network in made.items():
+        (folder / f"{name}.tflite").write_bytes(network.convert())
+
+
+def halves(function, shape):
+    """A network of one operation whose outputs are its first input channel ÷ 2: every other one is a half to be rounded.
+
+    It tells LiteRT's kernels apart.  Of −5, −3, −1, 1, 3 the reference and the built-in kernels of CONV_2D make −2, −1, 0,
+    1, 2, as gemmlowp does where the shift is 0, and so do the built-in kernels of FULLY_CONNECTED, but its reference
+    kernel makes −3, −2, −1, 1, 2; XNNPACK makes −2, −2, 0, 0, 2 of all.  So BUILTIN_REF does run other kernels than
+    XNNPACK's, and for FULLY_CONNECTED the truth is taken from the built-in ones.
+    """
+    unpacked = schema.ModelT.InitFromPackedBuf(convert(function, [shape]), 0)
+    graph = unpacked.subgraphs[0]
+    (operator,) = graph.operators
+    for tensor, scale in ((operator.inputs[0], 1), (operator.inputs[1], 1), (operator.outputs[0], 2)):
+        quantization = graph.tensors[tensor].quantization
+        quantization.scale = numpy.full(len(quantization.scale), scale, numpy.float32)
+        quantization.zeroPoint = numpy.zeros(len(quantization.zeroPoint), numpy.int64)
+    weights = numpy.zeros(graph.tensors[operator.inputs[1]].shape, numpy.int8)
+    weights[..., 0] = 1
+    unpacked.buffers[graph.tensors[operator.inputs[1]].buffer].data = numpy.frombuffer(weights.tobytes(), numpy.uint8)
+    builder = flatbuffers.Builder()
+    builder.Finish(unpacked.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def write(folder, name, model, size=None, resolver=OpResolverType.BUILTIN_REF):
     (folder / f"{name}.tflite").write_bytes(model)
-    (folder / f"{name}.bin").write_bytes(answers(model, size))
+    (folder / f"{name}.bin").write_bytes(answers(model, size, resolver))
     if size:
         (folder / f"{name}.size").write_text(f"{size[0]} {size[1]}\n")
 
@@ -271,17 +314,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--refused", action="store_true")
     parser.add_argument("--shipped", action="store_true")
     arguments = parser.parse_args()
     if arguments.shipped:
         return shipped(arguments.folder)
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    if arguments.refused:
+        return refused(arguments.folder)
     if arguments.large:
         for name, (network, shape) in large().items():
             write(arguments.folder, name, convert(lambda x: network(x, training=False), [shape], 1.0))
         return
     for name, (function, shapes) in SMALL.items():
         write(arguments.folder, name, convert(function, shapes))
+    without_delegates = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    matrix = lambda x: tf.matmul(x, weights(16, 4))
+    write(arguments.folder, "fully_connected_halves", halves(matrix, [9, 16]), resolver=without_delegates)
+    pixels = lambda x: tf.nn.conv2d(x, weights(1, 1, 16, 4), 1, "SAME")
+    write(arguments.folder, "convolution_halves", halves(pixels, [1, 9, 1, 16]))
     for name, (function, shapes, size) in RESIZED.items():
         write(arguments.folder, name, convert(function, shapes), size)
     write(arguments.folder, "quantize", convert(tf.nn.relu, [PICTURE], float_io=True))

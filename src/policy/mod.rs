@@ -9,14 +9,13 @@
 //!   how near and how long after the last one it is.  Evidence for a mask lasts as long as evidence against it.
 //! - Things are no visitors ([`motion`]): only who has been seen to move like somebody is spoken to, or who suddenly
 //!   stands at the door of a room that was known to be empty.  What hangs there from the start, or has not moved for
-//!   half a minute, is furniture.
+//!   half a minute, is furniture, and is remembered for days.
 //! - A visit ([`visit`]) hears each [`Reminder`] at most once.  The second kind (somebody reminded of the mask wears it
 //!   under the nose, say) needs a belief without doubt, so that a face that flickers between the two is told only once.
 //! - A tone is heard by everybody: whoever else is in view and would be told the same has been told.
 //! - Between two reminders lies a pause, whoever comes.  One that is due in the pause waits for its end, and sounds
 //!   if it is still true then.
-//! - A gap without frames is no different from frames without faces: call `observe` with none, [`Policy::pass`], or
-//!   nothing at all.
+//! - A gap without frames is no different from frames without faces.
 //!
 //! Wherever boxes leave a doubt, whether two visits are one for example, the answer is the silent one.
 
@@ -59,8 +58,8 @@ pub struct Times {
     /// for a hand that passes before the mouth or a mask being adjusted, short enough that the visitor has not yet
     /// walked by.
     pub agreement: Duration,
-    /// How long a person who left at the picture's edge must be out of sight before the next look at a face there is a
-    /// new visit, at least [`Times::SHORT_MISS`].  4 s: somebody who steps aside is back by then.
+    /// How long a person who left at the picture's edge must be out of sight before the next look at a face there, at
+    /// the same edge, is a new visit, at least [`Times::SHORT_MISS`].  4 s: somebody who steps aside is back by then.
     pub rearm: Duration,
     /// Least time from one reminder to the next, whoever comes.  5 s: a group at the door hears a tone, not an alarm.
     pub pause: Duration,
@@ -70,6 +69,11 @@ impl Times {
     /// A face missed, or unsure, for no longer than this was in view all the while: a blurred frame, a turned head.
     /// After a longer time it still is the same visit, but what was believed of it fades.
     pub const SHORT_MISS: Duration = Duration::from_secs(1);
+
+    /// The re-arm time, and no less than makes sense.
+    fn rearm(&self) -> Duration {
+        self.rearm.max(Self::SHORT_MISS)
+    }
 }
 
 impl Default for Times {
@@ -116,15 +120,15 @@ impl Policy {
             Some(Call { reminder: visit.due(&faces[face], bearing)?, face })
         };
         let call = self.tracks.in_view().find_map(due)?;
-        self.tracks.in_view().for_each(|(_, _, visit)| visit.hear(call.reminder));
+        for (face, bearing, visit) in self.tracks.in_view() {
+            if face == call.face {
+                visit.tell(call.reminder);
+            } else {
+                visit.hear(bearing, call.reminder);
+            }
+        }
         self.reminded = Some(now);
         Some(call)
-    }
-
-    /// Takes note that there was no frame at `now`.
-    pub fn pass(&mut self, now: Duration) {
-        let now = self.clock.steady(now);
-        self.tracks.forget(now, &self.times);
     }
 
     /// The tracks of the faces last observed, in the order of the faces; `None` for a face that could not be used.

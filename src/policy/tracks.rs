@@ -31,7 +31,8 @@ const REACH_AGAIN: f32 = 2.0;
 /// Most that a face's size may change between two looks, as a factor.  Walking from 1.5 m to 1 m makes it 1.5.
 const MAX_GROWTH: f32 = 2.0;
 
-/// Distance and growth (as a factor) within which a face is a thing's: it does not walk.
+/// Distance and growth (as a factor) within which a face is a thing's, or that of something that was lost before it
+/// moved: it does not walk.
 const THING: (f32, f32) = (0.4, 1.4);
 
 /// Weight of a change in size by a factor of e against one face size of distance.
@@ -51,8 +52,9 @@ const NEVER: f32 = f32::INFINITY;
 /// down, hidden.  Six times as long as looking down at a desk takes.
 const STAY: Duration = Duration::from_secs(30);
 
-/// A thing is remembered for so long: lamps go off over lunch.
-const REMEMBER: Duration = Duration::from_secs(3600);
+/// What never moved like somebody is remembered for so long where it was: over nights and long weekends, so that the
+/// light in the morning makes no visitor of a poster, nor a flicker of what is no face.
+const REMEMBER: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// For so long after the first frame nothing is known to have come: it may have been there before.
 const GETTING_TO_KNOW: Duration = Duration::from_secs(3);
@@ -81,9 +83,10 @@ impl Track {
         let (distance, growth) = (expected.distance(place), expected.growth(place));
         // Who was about to turn has not gone on.
         let nearest = distance.min(self.motion.last().distance(place));
-        let (reach, most_growth) = if self.is_thing() {
+        let lost = absence > Times::SHORT_MISS;
+        let (reach, most_growth) = if self.is_thing() || (lost && !self.has_moved()) {
             THING
-        } else if absence > Times::SHORT_MISS {
+        } else if lost {
             (REACH_AGAIN, MAX_GROWTH)
         } else {
             ((PLAY + WALK * absent).min(MAX_REACH), MAX_GROWTH)
@@ -100,10 +103,14 @@ impl Track {
         self.motion.bearing() == Bearing::Thing && !self.visit.is_told()
     }
 
+    fn has_moved(&self) -> bool {
+        self.motion.bearing() == Bearing::Moved
+    }
+
     /// How long it is kept unseen.
     fn keep(&self, times: &Times) -> Duration {
-        let rearm = times.rearm.max(Times::SHORT_MISS);
-        if self.motion.bearing() == Bearing::Thing {
+        let rearm = times.rearm();
+        if !self.has_moved() {
             REMEMBER.max(rearm)
         } else if self.motion.at_edge() {
             rearm
@@ -144,8 +151,8 @@ impl Tracks {
             let Some(index) = track.face else { continue };
             if let Some(place) = places[index] {
                 let absent = now - track.seen;
-                track.motion.moves(now, absent, place, picture);
-                track.visit.look(now, absent, &faces[index], times);
+                track.motion.moves(absent, place, picture);
+                track.visit.look(absent, &faces[index], times);
             }
             track.seen = now;
             self.ids[index] = Some(track.id);
@@ -154,8 +161,8 @@ impl Tracks {
         for (index, place) in places.iter().enumerate() {
             if let (None, &Some(place)) = (self.ids[index], place) {
                 let mut visit = Visit::default();
-                visit.look(now, Duration::ZERO, &faces[index], times);
-                self.welcome(now, Motion::new(now, place, picture, bearing), visit, index);
+                visit.look(Duration::ZERO, &faces[index], times);
+                self.welcome(now, Motion::new(place, picture, bearing), visit, index);
             }
         }
     }

@@ -15,8 +15,6 @@ const AT_THE_DOOR: f32 = 60.0;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Visit {
     belief: Belief,
-    /// The last look with a verdict.
-    judged: Option<Duration>,
     told_mask: bool,
     told_nose: bool,
     /// Has been out of sight for longer than the re-arm time, and might be somebody else.
@@ -24,20 +22,15 @@ pub(super) struct Visit {
 }
 
 impl Visit {
-    /// Counts a look after `absent` out of sight.
-    pub(super) fn look(&mut self, now: Duration, absent: Duration, face: &Face, times: &Times) {
-        self.returned |= absent > times.rearm;
-        if face.verdict == Verdict::Unsure {
-            return;
-        }
-        if let Some(judged) = self.judged.replace(now) {
-            let since = now - judged;
-            let seen = since <= Times::SHORT_MISS;
-            self.belief.pass(since, seen, times.agreement);
-            // After a longer silence a look is a first look, and as little as that.
-            if seen {
-                self.belief.look(face, since, times.agreement);
-            }
+    /// Counts a look, `absent` after the last one at this person.
+    pub(super) fn look(&mut self, absent: Duration, face: &Face, times: &Times) {
+        self.returned |= absent > times.rearm();
+        if face.verdict == Verdict::Unsure || absent > Times::SHORT_MISS {
+            // After a longer absence a look is a first look, and says as little as that.
+            self.belief.fade(absent);
+        } else {
+            self.belief.pass(absent, times.agreement);
+            self.belief.look(face, absent, times.agreement);
         }
         // In a mask, where somebody without was told before: another person, or one who has listened.
         if self.returned && self.belief.is_covered() {
@@ -60,13 +53,19 @@ impl Visit {
         (still && believed && !self.told(reminder)).then_some(reminder)
     }
 
-    /// A reminder sounds while this person is in view: if it fits, it was theirs as well.
-    pub(super) fn hear(&mut self, reminder: Reminder) {
-        if self.belief.of(reminder) > 0.5 {
-            match reminder {
-                Reminder::Mask => self.told_mask = true,
-                Reminder::Nose => self.told_nose = true,
-            }
+    /// A reminder is for this person.
+    pub(super) fn tell(&mut self, reminder: Reminder) {
+        match reminder {
+            Reminder::Mask => self.told_mask = true,
+            Reminder::Nose => self.told_nose = true,
+        }
+    }
+
+    /// A reminder for somebody else sounds while this person is in view: if it fits, it was theirs as well.
+    pub(super) fn hear(&mut self, bearing: Bearing, reminder: Reminder) {
+        let listens = matches!(bearing, Bearing::Moved | Bearing::Appeared);
+        if listens && self.belief.of(reminder) > 0.5 {
+            self.tell(reminder);
         }
     }
 

@@ -115,7 +115,6 @@ pub(crate) struct Product {
     /// In an order that suits the kernels.
     weights: Vec<i8>,
     /// First channel of each block that the kernels take at once, and the constants of these: for kernels that want them.
-    #[cfg_attr(not(target_arch = "aarch64"), expect(dead_code, reason = "kernels of another processor"))]
     blocks: Vec<usize>,
     constants: Vec<i32>,
     requantize: Requantize,
@@ -132,9 +131,9 @@ impl Product {
             #[cfg(target_arch = "x86_64")]
             Kernels::Avx512Vnni => avx512::pack_product(weights, depth, &mut requantize).into(),
             #[cfg(target_arch = "x86_64")]
-            Kernels::Avx2 => avx2::pack_product(weights, depth, false, &mut requantize).into(),
+            Kernels::Avx2 => avx2::pack_product(weights, depth, &requantize),
             #[cfg(target_arch = "x86_64")]
-            Kernels::AvxVnni => avx2::pack_product(weights, depth, true, &mut requantize).into(),
+            Kernels::AvxVnni => avx2::pack_product_vnni(weights, depth, &mut requantize).into(),
             #[cfg(target_arch = "aarch64")]
             Kernels::Neon => neon::pack_product(weights, depth, &requantize),
             #[cfg(target_arch = "aarch64")]
@@ -214,7 +213,7 @@ impl Depthwise {
             #[cfg(target_arch = "x86_64")]
             Kernels::Avx512Vnni => avx512::pack_depthwise(&by_channel, stride, &mut requantize),
             #[cfg(target_arch = "x86_64")]
-            Kernels::Avx2 | Kernels::AvxVnni => avx2::pack_depthwise(&by_channel, &mut requantize),
+            Kernels::Avx2 | Kernels::AvxVnni => avx2::pack_depthwise(&by_channel, &requantize),
             #[cfg(target_arch = "aarch64")]
             Kernels::Neon => neon::pack_depthwise(&by_channel, stride, &requantize),
             #[cfg(target_arch = "aarch64")]

@@ -16,7 +16,7 @@ use super::{Multiplication, Operation, axes, lookup, rescale};
 use crate::error::Error;
 use crate::flatbuffer::{Scalar, Table};
 use crate::kernels::{Addition, Kernels};
-use crate::model::{Element, Model, Operator, Shape, Tensor};
+use crate::model::{Element, Model, Operator, Shape, TO_INT8, Tensor};
 use crate::quantize::{Factor, Quantization, Requantize};
 
 /// Number, name and highest version of each operation.  Versions that brought other types only are within them: types
@@ -200,6 +200,11 @@ impl<'a> Loader<'a> {
     /// Scales of the `channels` of constant int8 weights with zero point 0.
     fn weight_scales(&self, channels: usize, dimension: usize) -> Checked<Vec<f32>> {
         let weights = self.constant(1)?;
+        if weights.element == Element::Float32 {
+            return Err(format!(
+                "the weights are of type float32, as in a float network, but must be int8: {TO_INT8}"
+            ));
+        }
         if weights.element != Element::Int8 || weights.zero_points.iter().any(|&zero_point| zero_point != 0) {
             return Err("the weights must be of type int8 with zero point 0".into());
         }
@@ -521,8 +526,14 @@ impl<'a> Loader<'a> {
 }
 
 fn int8(what: &str, tensor: &Tensor<'_>) -> Checked<Quantization> {
-    if tensor.element != Element::Int8 {
-        return Err(format!("{what} is of type {:?}, but must be int8", tensor.element));
+    match tensor.element {
+        Element::Int8 => {}
+        Element::Float32 => {
+            return Err(format!(
+                "{what} is of type float32, as in a float network, but must be int8: {TO_INT8}"
+            ));
+        }
+        Element::Int32 => return Err(format!("{what} is of type int32, but must be int8")),
     }
     tensor
         .quantization()

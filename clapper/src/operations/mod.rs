@@ -307,7 +307,7 @@ fn lookup(input: Quantization, output: Quantization, function: impl Fn(f32) -> f
 fn rescale(input: Quantization, output: Quantization, factor: Factor, min: i32, max: i32) -> Box<[i8; 256]> {
     let mut table = Box::new([0; 256]);
     for stored in i8::MIN..=i8::MAX {
-        let value = factor.times(i32::from(stored) - input.zero_point) + output.zero_point;
+        let value = factor.times(i32::from(stored) - input.zero_point).saturating_add(output.zero_point);
         table[usize::from(stored as u8)] = value.clamp(min, max) as i8;
     }
     table
@@ -322,4 +322,28 @@ fn axes(values: &[i32], rank: usize) -> Option<Vec<usize>> {
         (0..rank).contains(&axis).then(|| (axis + 4 - rank) as usize)
     };
     values.iter().map(axis).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_saturates_where_one_step_of_the_input_is_more_than_all_of_the_output() {
+        let input = Quantization { scale: 1.0, zero_point: 126 };
+        let output = Quantization { scale: 1e-9, zero_point: 127 };
+        for factor in [1.0, 2.0, 2.14, 3.0, 1e3, 1e6].map(|factor| Factor::new(factor * 1e9)) {
+            let table = rescale(input, output, factor, -128, 127);
+            let stored = |value: i8| table[usize::from(value as u8)];
+            assert_eq!([-128, 0, 125, 126, 127].map(stored), [-128, -128, -128, 127, 127], "{factor:?}");
+        }
+    }
+
+    #[test]
+    fn axes_are_counted_from_both_ends_and_others_refused() {
+        assert_eq!(axes(&[1, -1], 3), Some(alloc::vec![2, 3]));
+        for axis in [4, -5, i32::MAX, i32::MIN] {
+            assert_eq!(axes(&[axis], 4), None, "{axis}");
+        }
+    }
 }
