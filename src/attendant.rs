@@ -72,6 +72,7 @@ impl Attendant {
                 match fault {
                     camera::Fault::NoCamera => self.signals.fault(Fault::NoCamera),
                     camera::Fault::NoFrames => self.signals.fault(Fault::NoFrames),
+                    camera::Fault::NoView(_) => self.signals.fault(Fault::NoView),
                     // Happens now and then; a camera that sends nothing else becomes `NoFrames`.
                     camera::Fault::BadFrame => {}
                 }

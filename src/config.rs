@@ -13,7 +13,7 @@ use std::time::Duration;
 use log::LevelFilter;
 use toml::de::{DeTable, DeValue};
 
-use crate::camera::v4l2::{Options, Which};
+use crate::camera::v4l2::{Options, PowerLine, Which};
 use crate::frame::{Orientation, Rotation};
 use crate::policy::Times;
 use crate::signal::Settings;
@@ -220,6 +220,20 @@ pub static KEYS: &[Key] = &[
             let wanted = text(value)?;
             let format = formats.iter().find(|format| name(format) == wanted);
             format.map(|&format| config.camera.format = format).ok_or(Refusal::NotAllowed)
+        },
+    },
+    Key {
+        table: "camera",
+        name: "power_line",
+        allowed: "50 or 60, the Hz of the mains, or 0 to leave it to the camera",
+        set: |config, value| {
+            config.camera.power_line = match whole(value, 0..=60)? {
+                50 => PowerLine::Hz50,
+                60 => PowerLine::Hz60,
+                0 => PowerLine::AsItIs,
+                _ => return Err(Refusal::NotAllowed),
+            };
+            Ok(())
         },
     },
     Key {

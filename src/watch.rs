@@ -9,6 +9,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use crate::camera::view::View;
 use crate::camera::{Capture, Fault, Source};
 use crate::frame::{Frame, Orientation};
 use crate::policy::{Call, Policy, Times};
@@ -29,7 +30,7 @@ pub enum Turn<'a> {
         /// How long it took from the frame's arrival to here.
         took: Duration,
     },
-    /// There was no frame to look at; the source tries again.
+    /// There was no frame to look at, or nothing to be seen in it; the source tries again.
     Blind(Fault),
 }
 
@@ -38,6 +39,7 @@ pub enum Turn<'a> {
 pub struct Watch {
     vision: Vision,
     policy: Policy,
+    view: View,
     orientation: Orientation,
 }
 
@@ -52,7 +54,12 @@ impl Watch {
         times: Times,
         orientation: Orientation,
     ) -> Result<Self, RuntimeError> {
-        Ok(Self { vision: Vision::new(options)?, policy: Policy::new(times), orientation })
+        Ok(Self {
+            vision: Vision::new(options)?,
+            policy: Policy::new(times),
+            view: View::new(),
+            orientation,
+        })
     }
 
     /// How frames are looked at.
@@ -72,16 +79,28 @@ impl Watch {
         source: &mut dyn Source,
         mut report: impl FnMut(Turn) -> ControlFlow<()>,
     ) -> Result<(), RuntimeError> {
+        let is_live = source.is_live();
         loop {
             let flow = match source.next() {
                 Capture::Frame(frame) => {
                     let arrived = Instant::now();
+                    if is_live && let Some(why) = self.view.judge(&frame) {
+                        if report(Turn::Blind(Fault::NoView(why))).is_break() {
+                            return Ok(());
+                        }
+                        continue;
+                    }
                     let frame = frame.oriented(self.orientation);
                     let faces = self.vision.look(&frame, Looks::One)?;
                     let call = self.policy.observe(frame.captured_at(), &frame.bounds(), faces);
                     report(Turn::Seen { frame: &frame, faces, call, took: arrived.elapsed() })
                 }
-                Capture::Fault { fault, .. } => report(Turn::Blind(fault)),
+                Capture::Fault { fault, .. } => {
+                    if fault != Fault::BadFrame {
+                        self.view.interrupt();
+                    }
+                    report(Turn::Blind(fault))
+                }
                 Capture::End => return Ok(()),
             };
             if flow.is_break() {

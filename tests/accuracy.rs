@@ -90,9 +90,11 @@ fn results() -> Vec<Value> {
     let thresholds: Vec<_> =
         thresholds.iter().map(|(name, value)| json!([name, value.to_string()])).collect();
     let mut results = vec![json!({ "thresholds": thresholds })];
-    for options in [&["--one-look"][..], &[]] {
-        // As a camera's, a clip's frames are looked at once in any case.
-        let looked_at = if options.is_empty() { &pictures[..pictures.len() - 1] } else { &pictures };
+    for (look, options) in
+        [("one", &["--one-look"][..]), ("close", &[]), ("large", &["--one-look", "--look", "640x480"])]
+    {
+        // A clip's frames are looked at once in any case, and are many.
+        let looked_at = if look == "one" { &pictures[..] } else { &pictures[..pictures.len() - 1] };
         let output = Command::new(env!("CARGO_BIN_EXE_maskbell"))
             .args(["check", "--json"])
             .args(options)
@@ -106,7 +108,7 @@ fn results() -> Vec<Value> {
             result["image"] = name.into();
             // Follows from the frame.
             result.as_object_mut().unwrap().remove("at");
-            result["look"] = if options.is_empty() { "close".into() } else { "one".into() };
+            result["look"] = look.into();
             results.push(result);
         }
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::camera::jpeg::{JpegDecoder, JpegError};
 use crate::camera::markers::{self, Header, Walk};
 use crate::camera::recording::{OpenError, Pace, Pacer, container};
-use crate::camera::{Capture, Fault, Source};
+use crate::camera::source::{Capture, Fault, Source};
 
 /// Longest JPEG of a clip, in bytes: one of 1920 × 1080 pixels at the best quality has about 3 MB.
 const MAX_JPEG_BYTES: usize = 4 << 20;

@@ -4,74 +4,25 @@
 //! broken data, another one in its place) is a state that the source reports and recovers from on its own; only the
 //! end of a recording ends the loop.
 
+mod attempts;
 pub mod jpeg;
 mod markers;
 pub mod mjpeg;
 mod negotiate;
 #[cfg(feature = "desk")]
+mod open;
+#[cfg(feature = "desk")]
 pub mod pictures;
 mod recording;
+mod source;
 pub mod v4l2;
+pub mod view;
 
 #[cfg(feature = "desk")]
-pub use recording::open_recording;
+pub(crate) use open::is_motion_jpeg;
+#[cfg(feature = "desk")]
+pub use open::open_recording;
+#[cfg(feature = "desk")]
+pub(crate) use recording::is_clip_name;
 pub use recording::{DEFAULT_RATE, OpenError, Pace};
-#[cfg(feature = "desk")]
-pub(crate) use recording::{is_clip_name, is_motion_jpeg};
-
-use std::fmt;
-use std::time::Duration;
-
-use crate::frame::Frame;
-
-/// What a source has to say when it is asked for a picture.
-#[derive(Debug)]
-pub enum Capture<'a> {
-    /// The newest picture.
-    Frame(Frame<'a>),
-    /// No picture, and why; the source is already trying to recover and is to be asked again.
-    Fault {
-        /// What is wrong.
-        fault: Fault,
-        /// When it was noticed: time since the source was opened, in the source's own clock.
-        at: Duration,
-    },
-    /// The recording is over.  A camera never ends.
-    End,
-}
-
-/// Why there is no picture at the moment.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fault {
-    /// No capture device is there, or it has been unplugged.
-    NoCamera,
-    /// A camera is there, but it sends nothing, or nothing that can be shown.
-    NoFrames,
-    /// One picture was broken; the next may be fine.
-    BadFrame,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoCamera => "no camera: plug in a USB camera",
-            Self::NoFrames => "the camera sends no pictures: check its cable, or plug it in again",
-            Self::BadFrame => "one picture was cut short or broken, and left out",
-        })
-    }
-}
-
-/// Where pictures come from: a camera, a recording, a folder.
-pub trait Source {
-    /// Waits for a picture newer than the last one and returns the newest.
-    ///
-    /// Waits for 2 seconds at most, besides what a driver takes to be listed and started, and returns a
-    /// [`Capture::Fault`] when there is none: the caller feeds a watchdog.  A camera or a clip allocates nothing once the
-    /// first frame has been delivered, as long as it stays the same; pictures are loaded one by one.
-    fn next(&mut self) -> Capture<'_>;
-
-    /// Why a recording ended before its end; a camera, which never ends, has nothing to say.
-    fn take_error(&mut self) -> Option<OpenError> {
-        None
-    }
-}
+pub use source::{Capture, Fault, Source};

@@ -59,24 +59,35 @@ pub(crate) fn encoding(fourcc: [u8; 4]) -> Option<Encoding> {
     FORMATS.iter().find(|(name, _)| *name == fourcc).map(|&(_, encoding)| encoding)
 }
 
-/// The mode to ask for; `None` if none can be used.
+/// The modes that can be used, best first.
 ///
 /// The format `wanted` comes first, if the camera has it; then what is large enough and fast enough, then the size
 /// nearest to `preferred`, then the format.
-pub(crate) fn choose(offers: &[Mode], preferred: (u32, u32), wanted: Option<[u8; 4]>) -> Option<Mode> {
+pub(crate) fn ranked(offers: &[Mode], preferred: (u32, u32), wanted: Option<[u8; 4]>) -> Vec<Mode> {
     let rank = |mode: &Mode| FORMATS.iter().position(|(name, _)| *name == mode.fourcc);
     let usable = |mode: &&Mode| {
         let pixels = mode.width as usize * mode.height as usize;
         rank(mode).is_some() && (1..=jpeg::MAX_PIXELS).contains(&pixels)
     };
-    let cost = |mode: &&Mode| {
+    let cost = |mode: &Mode| {
         let rate = mode.rate.unwrap_or(f32::MAX);
         let unwanted = wanted.is_some_and(|wanted| wanted != mode.fourcc);
         let too_small = mode.width < LEAST_SIZE.0 || mode.height < LEAST_SIZE.1;
         let distance = mode.width.abs_diff(preferred.0) + mode.height.abs_diff(preferred.1);
         (unwanted, too_small, rate < LEAST_RATE, distance, rank(mode), Reverse(rate as u32))
     };
-    offers.iter().filter(usable).min_by_key(cost).copied()
+    let mut modes: Vec<_> = offers.iter().filter(usable).copied().collect();
+    modes.sort_by_key(cost);
+    modes
+}
+
+/// Of the rates at which a camera offers a size, those that are worth an attempt, fastest first: the fastest, and the
+/// slowest that is fast enough, which needs the least of the bus.  None at all if the camera does not say.
+pub(crate) fn worthwhile(rates: &[f32], most: f32) -> impl Iterator<Item = f32> {
+    let rates = || rates.iter().copied().filter(|rate| *rate > 0.0).map(move |rate| rate.min(most));
+    let fastest = rates().max_by(f32::total_cmp);
+    let slowest = rates().filter(|rate| *rate >= LEAST_RATE).min_by(f32::total_cmp);
+    fastest.into_iter().chain(slowest.filter(move |slowest| Some(*slowest) < fastest))
 }
 
 /// The value nearest to `wanted` that a range with steps offers.
@@ -95,6 +106,10 @@ mod tests {
 
     fn mode(fourcc: &[u8; 4], width: u32, height: u32, rate: f32) -> Mode {
         Mode { fourcc: *fourcc, width, height, rate: Some(rate) }
+    }
+
+    fn choose(offers: &[Mode], preferred: (u32, u32), wanted: Option<[u8; 4]>) -> Option<Mode> {
+        ranked(offers, preferred, wanted).first().copied()
     }
 
     fn chosen(offers: &[Mode]) -> String {
@@ -164,6 +179,56 @@ mod tests {
         let offers =
             [mode(b"H264", 640, 480, 30.0), mode(b"MJPG", 3840, 2160, 30.0), mode(b"YUYV", 0, 480, 30.0)];
         assert_eq!(chosen(&offers), "none");
+    }
+
+    #[test]
+    fn the_limits_are_as_they_are_named() {
+        // 10 pictures a second are enough for the preferred size, 9 are not.
+        let other = mode(b"MJPG", 640, 480, 30.0);
+        assert_eq!(chosen(&[other, mode(b"YUYV", 640, 480, 10.0)]), "YUYV 640×480 at 10/s");
+        assert_eq!(chosen(&[other, mode(b"YUYV", 640, 480, 9.0)]), "MJPG 640×480 at 30/s");
+        // A picture is too small if one side is.
+        let slow = mode(b"YUYV", 1280, 720, 5.0);
+        assert_eq!(chosen(&[slow, mode(b"YUYV", 320, 240, 30.0)]), "YUYV 320×240 at 30/s");
+        assert_eq!(chosen(&[slow, mode(b"YUYV", 319, 480, 30.0)]), "YUYV 1280×720 at 5/s");
+        assert_eq!(chosen(&[slow, mode(b"YUYV", 640, 239, 30.0)]), "YUYV 1280×720 at 5/s");
+        // Both sides count for the distance.
+        let offers = [mode(b"YUYV", 700, 480, 30.0), mode(b"YUYV", 640, 500, 30.0)];
+        assert_eq!(chosen(&offers), "YUYV 640×500 at 30/s");
+        let offers = [mode(b"YUYV", 640, 600, 30.0), mode(b"YUYV", 660, 490, 30.0)];
+        assert_eq!(chosen(&offers), "YUYV 660×490 at 30/s");
+        // The largest that a decoder takes, and one line more.
+        assert_eq!(jpeg::MAX_PIXELS, 1920 * 1088);
+        assert_eq!(chosen(&[mode(b"MJPG", 1920, 1088, 30.0)]), "MJPG 1920×1088 at 30/s");
+        assert_eq!(chosen(&[mode(b"MJPG", 1920, 1089, 30.0)]), "none");
+    }
+
+    #[test]
+    fn the_faster_of_two_equals_is_taken() {
+        let offers = [mode(b"YUYV", 640, 480, 15.0), mode(b"YUYV", 640, 480, 30.0)];
+        assert_eq!(chosen(&offers), "YUYV 640×480 at 30/s");
+    }
+
+    #[test]
+    fn of_many_rates_the_fastest_and_a_frugal_one_are_worth_an_attempt() {
+        for (rates, expected) in [
+            (&[30.0, 25.0, 20.0, 15.0, 10.0, 5.0][..], &[30.0, 10.0][..]),
+            (&[5.0, 7.5], &[7.5]),
+            (&[12.0], &[12.0]),
+            (&[60.0, 30.0], &[30.0]),
+            (&[90.0, 15.0], &[30.0, 15.0]),
+            (&[0.0], &[]),
+            (&[], &[]),
+        ] {
+            assert_eq!(worthwhile(rates, 30.0).collect::<Vec<_>>(), expected, "{rates:?}");
+        }
+    }
+
+    #[test]
+    fn encodings_are_told_by_name() {
+        assert_eq!(encoding(*b"NV12"), Some(Encoding::Raw(PixelFormat::Nv12)));
+        assert_eq!(encoding(*b"MJPG"), Some(Encoding::Jpeg));
+        assert_eq!(encoding(*b"H264"), None);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use crate::camera::jpeg::{JpegError, Still};
-use crate::camera::recording::{OpenError, Pace, Pacer};
-use crate::camera::{Capture, Fault, Source, is_clip_name};
+use crate::camera::recording::{OpenError, Pace, Pacer, is_clip_name};
+use crate::camera::source::{Capture, Fault, Source};
 use crate::frame::{Frame, FrameError, PixelFormat};
 
 /// Most pixels of a picture: photographs of 8000 × 6000 and of 61-megapixel cameras pass; what a few bytes can be

@@ -6,6 +6,8 @@
 //!
 //! A driver that hangs in a system call hangs the caller, too: that is what the watchdog is for.
 
+mod ioctl;
+
 use std::fmt;
 use std::io;
 use std::mem;
@@ -15,20 +17,18 @@ use std::slice;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use v4l::buffer::{Flags, Type};
+use v4l::Device;
+use v4l::buffer::{Flags, Metadata, Type};
 use v4l::capability::Flags as Capability;
-use v4l::frameinterval::FrameIntervalEnum;
-use v4l::framesize::FrameSizeEnum;
 use v4l::io::mmap::Stream;
 use v4l::io::traits::{CaptureStream, Stream as _};
 use v4l::v4l_sys::{V4L2_CAP_IO_MC, v4l2_capability};
-use v4l::video::Capture as _;
-use v4l::video::capture::Parameters;
-use v4l::{Device, Format, FourCC};
 
+use self::ioctl::{Control, Sizes};
+use crate::camera::attempts::{self, Attempts};
 use crate::camera::jpeg::JpegDecoder;
-use crate::camera::negotiate::{Encoding, choose, encoding, nearest_step};
-use crate::camera::{Capture, Fault, Source};
+use crate::camera::negotiate::{Encoding, encoding, nearest_step, ranked, worthwhile};
+use crate::camera::source::{Capture, Fault, Source};
 use crate::frame::Frame;
 
 pub use crate::camera::negotiate::Mode;
@@ -39,6 +39,9 @@ pub use crate::camera::negotiate::Mode;
 /// all of them stale, and has to wait for a fresh picture.
 const BUFFERS: u32 = 8;
 
+/// Times that every buffer is taken before a driver is believed to fill them faster than they can be taken.
+const MAX_TAKEN: u32 = 4;
+
 /// Longest wait for a picture: the caller has a watchdog to feed.
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -46,7 +49,10 @@ const WAIT: Duration = Duration::from_secs(1);
 const MAX_SILENT_WAITS: u32 = 5;
 const MAX_BAD_FRAMES: u32 = 60;
 
-/// Pause before the next look for a camera, doubled up to the maximum each time that one fails to start or to send.
+/// Good pictures after which a mode has shown that it works.  At 30 a second they take 10 s.
+const LASTING_PICTURES: u32 = 300;
+
+/// Pause before the next look for a camera, doubled up to the maximum each time that everything has failed.
 const RETRY: Duration = Duration::from_millis(500);
 const MAX_RETRY: Duration = Duration::from_secs(8);
 
@@ -79,12 +85,26 @@ pub struct Options {
     pub height: u32,
     /// Preferred format, by its V4L2 name; `None` leaves it to what suits best.
     pub format: Option<[u8; 4]>,
+    /// Which lamps its picture must not flicker with, if it can do something about it.
+    pub power_line: PowerLine,
+}
+
+/// Frequency of the mains, with twice of which lamps flicker.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum PowerLine {
+    /// 50 Hz: Europe, Africa, most of Asia, Australia.
+    #[default]
+    Hz50,
+    /// 60 Hz: North America, parts of South America and Asia.
+    Hz60,
+    /// As the camera comes.
+    AsItIs,
 }
 
 impl Default for Options {
     /// Any camera, at 640 × 480 pixels: twice the face model's input, and raw at full rate on any USB camera.
     fn default() -> Self {
-        Self { which: Which::Any, width: 640, height: 480, format: None }
+        Self { which: Which::Any, width: 640, height: 480, format: None, power_line: PowerLine::default() }
     }
 }
 
@@ -127,8 +147,8 @@ pub struct Candidate {
     pub node: PathBuf,
     /// Its name, if it could be asked.
     pub name: String,
-    /// The mode that would be used, or why it is left out.
-    pub mode: Result<Mode, Unusable>,
+    /// The modes that can be used, best first and at least one, or why it is left out.
+    pub modes: Result<Vec<Mode>, Unusable>,
 }
 
 impl fmt::Display for Candidate {
@@ -137,8 +157,8 @@ impl fmt::Display for Candidate {
         if !self.name.is_empty() {
             write!(f, " ({})", self.name)?;
         }
-        match &self.mode {
-            Ok(mode) => write!(f, ": {mode}"),
+        match &self.modes {
+            Ok(modes) => modes.first().map_or(Ok(()), |mode| write!(f, ": {mode}")),
             Err(unusable) => write!(f, ": {unusable}"),
         }
     }
@@ -168,12 +188,12 @@ fn nodes(folder: &Path) -> Vec<PathBuf> {
 
 fn examine(node: PathBuf, options: &Options) -> Candidate {
     let mut name = String::new();
-    let mode = open(&node).map_err(Unusable::Io).and_then(|device| {
-        let capability = query_capability(&device)?;
+    let modes = open(&node).map_err(Unusable::Io).and_then(|device| {
+        let capability = ioctl::capability(&device)?;
         name = text(&capability.card);
-        usable_mode(&device, &capability, options)
+        usable_modes(&device, &capability, options)
     });
-    Candidate { node, name, mode }
+    Candidate { node, name, modes }
 }
 
 fn open(node: &Path) -> io::Result<Device> {
@@ -184,28 +204,18 @@ fn open(node: &Path) -> io::Result<Device> {
     Device::with_path(node)
 }
 
-/// The device's description.  (The crate's own query panics at a name that is not UTF-8, or cut inside a letter.)
-fn query_capability(device: &Device) -> io::Result<v4l2_capability> {
-    // SAFETY: the structure is made of integers, for which zeros are valid.
-    let mut capability: v4l2_capability = unsafe { mem::zeroed() };
-    // SAFETY: VIDIOC_QUERYCAP writes one `v4l2_capability`, and the descriptor is open while `device` lives.
-    unsafe {
-        v4l::v4l2::ioctl(
-            device.handle().fd(),
-            v4l::v4l2::vidioc::VIDIOC_QUERYCAP,
-            (&raw mut capability).cast(),
-        )?;
-    }
-    Ok(capability)
-}
-
 /// A C string of a fixed field.
 fn text(field: &[u8]) -> String {
     let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
     String::from_utf8_lossy(&field[..end]).into_owned()
 }
 
-fn usable_mode(device: &Device, capability: &v4l2_capability, options: &Options) -> Result<Mode, Unusable> {
+/// The modes of a camera that can be used, best first.
+fn usable_modes(
+    device: &Device,
+    capability: &v4l2_capability,
+    options: &Options,
+) -> Result<Vec<Mode>, Unusable> {
     if let Which::Name(wanted) = &options.which
         && !text(&capability.card).to_lowercase().contains(&wanted.to_lowercase())
     {
@@ -229,55 +239,46 @@ fn usable_mode(device: &Device, capability: &v4l2_capability, options: &Options)
     if capability.device_caps & V4L2_CAP_IO_MC != 0 {
         return Err(Unusable::NeedsPipeline);
     }
-    choose(&offers(device, options), (options.width, options.height), options.format)
-        .ok_or(Unusable::NoFormat)
+    let modes = ranked(&offers(device, options), (options.width, options.height), options.format);
+    if modes.is_empty() { Err(Unusable::NoFormat) } else { Ok(modes) }
 }
 
 /// All that a camera offers, in formats that can be read.
 fn offers(device: &Device, options: &Options) -> Vec<Mode> {
     let mut modes = Vec::new();
-    let formats = device.enum_formats().unwrap_or_default();
-    for fourcc in formats.iter().map(|format| format.fourcc).filter(|format| encoding(format.repr).is_some())
-    {
-        let sizes = device.enum_framesizes(fourcc).unwrap_or_default();
-        let mut add = |(width, height)| {
-            let rate = fastest(device, fourcc, width, height);
-            modes.push(Mode { fourcc: fourcc.repr, width, height, rate });
+    for fourcc in ioctl::formats(device).filter(|&format| encoding(format).is_some()) {
+        let size = |sizes| match sizes {
+            Sizes::One(width, height) => (width, height),
+            Sizes::Range { width: [narrowest, widest, step], height: [lowest, highest, rise] } => (
+                nearest_step(options.width, narrowest, widest, step),
+                nearest_step(options.height, lowest, highest, rise),
+            ),
         };
+        let mut sizes: Vec<_> = ioctl::sizes(device, fourcc).map(size).collect();
         if sizes.is_empty() {
             // The driver does not enumerate; it will correct what it is asked for.
-            add((options.width, options.height));
+            sizes.push((options.width, options.height));
         }
-        for size in sizes {
-            add(match size.size {
-                FrameSizeEnum::Discrete(size) => (size.width, size.height),
-                FrameSizeEnum::Stepwise(sizes) => (
-                    nearest_step(options.width, sizes.min_width, sizes.max_width, sizes.step_width),
-                    nearest_step(options.height, sizes.min_height, sizes.max_height, sizes.step_height),
-                ),
-            });
+        for (width, height) in sizes {
+            let rates: Vec<_> = ioctl::rates(device, fourcc, (width, height)).collect();
+            let mut add = |rate| modes.push(Mode { fourcc, width, height, rate });
+            if rates.is_empty() {
+                add(None);
+            }
+            worthwhile(&rates, MAX_RATE).for_each(|rate| add(Some(rate)));
         }
     }
     modes
 }
 
-fn fastest(device: &Device, fourcc: FourCC, width: u32, height: u32) -> Option<f32> {
-    let intervals = device.enum_frameintervals(fourcc, width, height).ok()?;
-    let rates = intervals.into_iter().filter_map(|interval| {
-        let shortest = match interval.interval {
-            FrameIntervalEnum::Discrete(interval) => interval,
-            FrameIntervalEnum::Stepwise(intervals) => intervals.min,
-        };
-        (shortest.numerator > 0).then(|| shortest.denominator as f32 / shortest.numerator as f32)
-    });
-    rates.max_by(f32::total_cmp)
-}
-
 /// A camera that is sending.
 struct Streaming {
     node: PathBuf,
+    /// Which camera it is, for [`Attempts`].
+    id: String,
+    mode: Mode,
     stream: Stream<'static>,
-    /// Buffers that the driver can fill while one is being looked at.
+    /// Buffers that the driver can fill while one is being looked at; 0 if it has granted but that one.
     queued: u32,
     encoding: Encoding,
     width: usize,
@@ -287,6 +288,10 @@ struct Streaming {
     decoder: Option<JpegDecoder>,
     silent_waits: u32,
     bad_frames: u32,
+    /// Good pictures since the start, up to [`LASTING_PICTURES`].
+    good_frames: u32,
+    /// When a better mode is to be tried again: time since the source was opened.
+    better_at: Option<Duration>,
 }
 
 /// The newest buffer: which bytes, and whether the driver vouches for them.
@@ -296,19 +301,46 @@ struct Newest {
     damaged: bool,
 }
 
+impl Newest {
+    fn new(buffer: &[u8], meta: &Metadata) -> Self {
+        Self {
+            start: buffer.as_ptr(),
+            length: buffer.len().min(meta.bytesused as usize),
+            damaged: meta.flags.contains(Flags::ERROR),
+        }
+    }
+}
+
+/// Sets what a door needs, where the camera has it.
+fn prepare(device: &Device, node: &Path, power_line: PowerLine) {
+    let set = |control, value| {
+        if let Err(error) = ioctl::set_control(device, control, value) {
+            log::debug!("{}: {control:?} cannot be set to {value}: {error}", node.display());
+        }
+    };
+    match power_line {
+        PowerLine::Hz50 => set(Control::PowerLine, 1),
+        PowerLine::Hz60 => set(Control::PowerLine, 2),
+        PowerLine::AsItIs => {}
+    }
+    // In the dark a camera would expose longer and send fewer pictures, which smear.
+    set(Control::ExposurePriority, 0);
+}
+
 impl Streaming {
     /// Asks a camera for a mode, or what it makes of it, and starts it.
-    fn start(node: &Path, mode: Mode) -> io::Result<Self> {
+    fn start(node: &Path, id: String, mode: Mode, power_line: PowerLine) -> io::Result<Self> {
         let unusable = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
         let device = open(node)?;
-        let format = device.set_format(&Format::new(mode.width, mode.height, FourCC::new(&mode.fourcc)))?;
+        let format = ioctl::set_format(&device, mode.fourcc, (mode.width, mode.height))?;
         let (width, height) = (format.width as usize, format.height as usize);
-        let encoding = encoding(format.fourcc.repr)
-            .ok_or_else(|| unusable(format!("it insists on the format {}", format.fourcc)))?;
+        let encoding = encoding(format.fourcc)
+            .ok_or_else(|| unusable(format!("it insists on the format {}", format.fourcc.escape_ascii())))?;
         if let Some(rate) = mode.rate {
             // Not every driver lets itself be told; its own rate is fine, too.
-            let _ = device.set_params(&Parameters::with_fps(rate.clamp(1.0, MAX_RATE) as u32));
+            let _ = ioctl::set_rate(&device, rate.clamp(1.0, MAX_RATE) as u32);
         }
+        prepare(&device, node, power_line);
         let (stride, decoder) = match encoding {
             Encoding::Raw(raw) => ((format.stride as usize).max(raw.row_bytes(width)), None),
             Encoding::Jpeg => {
@@ -331,6 +363,8 @@ impl Streaming {
         let node = node.to_owned();
         let mut streaming = Self {
             node,
+            id,
+            mode,
             stream,
             queued,
             encoding,
@@ -340,6 +374,8 @@ impl Streaming {
             decoder,
             silent_waits: 0,
             bad_frames: 0,
+            good_frames: 0,
+            better_at: None,
         };
         match streaming.stream.start() {
             Ok(()) => Ok(streaming),
@@ -352,23 +388,40 @@ impl Streaming {
 
     /// Waits for a buffer, then takes the newest of those that are full.  `None` if none came in time.
     fn newest(&mut self) -> io::Result<Option<Newest>> {
+        if self.queued == 0 {
+            return self.only();
+        }
         if !self.wait(WAIT)? {
             return Ok(None);
         }
         let mut taken = 0;
         loop {
             let (buffer, meta) = self.stream.next()?;
-            let newest = Newest {
-                start: buffer.as_ptr(),
-                length: buffer.len().min(meta.bytesused as usize),
-                damaged: meta.flags.contains(Flags::ERROR),
-            };
+            let newest = Newest::new(buffer, meta);
             taken += 1;
+            if taken > MAX_TAKEN * self.queued {
+                // It fills them as fast as they are given back: each is new.
+                return Ok(Some(newest));
+            }
             // If the driver had run out of buffers, even the newest is of unknown age: wait for a fresh one.
             let stale = taken == self.queued;
             if !self.wait(if stale { WAIT } else { Duration::ZERO })? {
                 return Ok((!stale).then_some(newest));
             }
+        }
+    }
+
+    /// Has the only buffer filled anew, however slow that is.  `None` if that took too long.
+    fn only(&mut self) -> io::Result<Option<Newest>> {
+        match self.stream.next() {
+            Ok((buffer, meta)) => Ok(Some(Newest::new(buffer, meta))),
+            Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => {
+                // The driver has the buffer, and the next `next` would give it once more: take it back.
+                self.stream.stop()?;
+                self.stream.start()?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -395,12 +448,25 @@ impl Streaming {
             (Encoding::Jpeg, Some(decoder)) => decoder.decode(bytes, at).ok(),
             (Encoding::Jpeg, None) => None,
         };
-        self.bad_frames = if frame.is_some() { 0 } else { self.bad_frames + 1 };
+        match frame {
+            Some(_) => {
+                self.bad_frames = 0;
+                self.good_frames = LASTING_PICTURES.min(self.good_frames + 1);
+            }
+            None => self.bad_frames += 1,
+        }
         frame
     }
 
-    fn is_hopeless(&self) -> bool {
-        self.silent_waits >= MAX_SILENT_WAITS || self.bad_frames >= MAX_BAD_FRAMES
+    /// Why the camera is to be started anew, if it is.
+    fn is_hopeless(&self) -> Option<&'static str> {
+        if self.silent_waits >= MAX_SILENT_WAITS {
+            Some("it sends nothing")
+        } else if self.bad_frames >= MAX_BAD_FRAMES {
+            Some("it sends nothing but broken pictures")
+        } else {
+            None
+        }
     }
 
     /// Stops the camera and gives its buffers back.
@@ -416,13 +482,6 @@ impl Streaming {
     }
 }
 
-/// The less, the sooner a camera is tried.
-///
-/// Infra-red cameras beside a colour camera send grey: they come last, even when the other one `failed` just now.
-fn preference(mode: Mode, node: &Path, failed: Option<&Path>) -> (bool, bool) {
-    (mode.fourcc == *b"GREY", failed == Some(node))
-}
-
 /// Whatever camera is plugged in.
 pub struct V4l2Camera {
     options: Options,
@@ -432,10 +491,9 @@ pub struct V4l2Camera {
     fault: Fault,
     /// When to look for a camera again.
     retry_at: Instant,
-    /// Starts that have brought no picture, in a row.
-    failures: u32,
-    /// The camera that failed since the last good picture: another one is tried first.
-    failed: Option<PathBuf>,
+    attempts: Attempts,
+    /// How often everything has failed, in a row.
+    rounds: u32,
 }
 
 impl fmt::Debug for V4l2Camera {
@@ -451,8 +509,15 @@ impl V4l2Camera {
     /// Never fails: on a card there is nobody to tell.  At a desk, ask [`list`] first.
     pub fn new(options: Options) -> Self {
         let now = Instant::now();
-        let fault = Fault::NoCamera;
-        Self { options, opened: now, streaming: None, fault, retry_at: now, failures: 0, failed: None }
+        Self {
+            options,
+            opened: now,
+            streaming: None,
+            fault: Fault::NoCamera,
+            retry_at: now,
+            attempts: Attempts::default(),
+            rounds: 0,
+        }
     }
 
     /// Looks for a camera and starts it, when it is time to.
@@ -463,40 +528,61 @@ impl V4l2Camera {
             thread::sleep((self.retry_at - now).min(WAIT));
             return;
         }
-        let mut cameras: Vec<_> = list(&self.options)
+        let (nodes, cameras): (Vec<_>, Vec<_>) = list(&self.options)
             .into_iter()
-            .filter_map(|found| Some((found.mode.ok()?, found.node)))
-            .collect();
-        cameras.sort_by_key(|(mode, node)| preference(*mode, node, self.failed.as_deref()));
-        let Some((mode, node)) = cameras.first() else {
-            self.failed = None;
-            self.failures = 0;
-            return self.disconnect(Fault::NoCamera);
+            .filter_map(|found| {
+                let id = format!("{} ({})", found.node.display(), found.name);
+                Some((found.node, attempts::Camera { id, modes: found.modes.ok()? }))
+            })
+            .unzip();
+        if cameras.is_empty() {
+            self.fault = Fault::NoCamera;
+            return self.rest(RETRY);
+        }
+        let Some(choice) = self.attempts.choose(&cameras, self.opened.elapsed()) else {
+            log::warn!("the camera works in none of its formats and sizes: they are tried over again");
+            self.attempts.forget();
+            self.fault = Fault::NoFrames;
+            self.rounds += 1;
+            return self.rest(RETRY * (1 << self.rounds.min(4)));
         };
-        match Streaming::start(node, *mode) {
+        let (node, id, mode) = (&nodes[choice.camera], &cameras[choice.camera].id, choice.mode);
+        match Streaming::start(node, id.clone(), mode, self.options.power_line) {
             Ok(streaming) => {
                 log::info!("{}: {mode}", node.display());
-                self.streaming = Some(streaming);
+                self.streaming = Some(Streaming { better_at: choice.better_at, ..streaming });
             }
             Err(error) => {
                 log::warn!("{}: cannot be started: {}", node.display(), explain(&error));
-                self.failed = Some(node.clone());
-                self.disconnect(Fault::NoFrames);
+                self.give_up(id, mode);
+                self.fault = Fault::NoFrames;
+                self.rest(RETRY);
             }
         }
+    }
+
+    /// Leaves a mode that does not work alone for a while.
+    fn give_up(&mut self, id: &str, mode: Mode) {
+        let minutes = self.attempts.failed(id, mode, self.opened.elapsed()).as_secs() / 60;
+        log::warn!("{id}: {mode} is given up for {minutes} minutes, if there is something else");
     }
 
     /// Lets go of the camera, and plans when to look for one again.
     fn disconnect(&mut self, fault: Fault) {
         if let Some(streaming) = self.streaming.take() {
-            self.failed = Some(streaming.node.clone());
+            let (id, mode, good) = (streaming.id.clone(), streaming.mode, streaming.good_frames);
             streaming.close();
-        }
-        if fault != Fault::NoCamera {
-            self.failures += 1;
+            // Who pulls the plug is no reason to doubt the mode, unless it went before the first picture.
+            let enough = if fault == Fault::NoCamera { 1 } else { LASTING_PICTURES };
+            if good < enough {
+                self.give_up(&id, mode);
+            }
         }
         self.fault = fault;
-        let pause = RETRY * (1 << self.failures.saturating_sub(1).min(4));
+        self.rest(RETRY);
+    }
+
+    fn rest(&mut self, pause: Duration) {
         self.retry_at = Instant::now() + pause.min(MAX_RETRY);
     }
 
@@ -508,10 +594,26 @@ impl V4l2Camera {
 }
 
 impl Source for V4l2Camera {
+    fn is_live(&self) -> bool {
+        true
+    }
+
     fn next(&mut self) -> Capture<'_> {
-        if self.streaming.as_ref().is_some_and(Streaming::is_hopeless) {
-            log::warn!("the camera sends nothing that can be used: starting it anew");
-            self.disconnect(Fault::NoFrames);
+        let now = self.opened.elapsed();
+        if let Some(streaming) = &self.streaming {
+            if streaming.good_frames == LASTING_PICTURES {
+                self.attempts.worked(&streaming.id, streaming.mode);
+            }
+            if let Some(why) = streaming.is_hopeless() {
+                log::warn!("{}: {why}: starting it anew", streaming.node.display());
+                self.disconnect(Fault::NoFrames);
+            } else if streaming.better_at.is_some_and(|better_at| better_at <= now) {
+                log::info!("{}: trying what failed before", streaming.node.display());
+                // It works: no failure of this mode.
+                if let Some(streaming) = self.streaming.take() {
+                    streaming.close();
+                }
+            }
         }
         if self.streaming.is_none() {
             self.connect();
@@ -530,8 +632,7 @@ impl Source for V4l2Camera {
         streaming.silent_waits = 0;
         match streaming.frame(&newest, at) {
             Some(frame) => {
-                self.failures = 0;
-                self.failed = None;
+                self.rounds = 0;
                 Capture::Frame(frame)
             }
             None => Capture::Fault { fault: Fault::BadFrame, at },
@@ -571,23 +672,9 @@ mod tests {
         ] {
             let options = Options { which: Which::Node(node.to_owned()), ..Options::default() };
             let found = list(&options);
-            assert!(matches!(&found[..], [one] if one.mode.is_err()), "{found:?}");
+            assert!(matches!(&found[..], [one] if one.modes.is_err()), "{found:?}");
             assert!(found[0].to_string().contains(reason), "{}", found[0]);
         }
-    }
-
-    #[test]
-    fn after_a_failure_another_colour_camera_is_tried_and_no_infra_red_one() {
-        let mode = |fourcc: &[u8; 4]| Mode { fourcc: *fourcc, width: 640, height: 480, rate: None };
-        let mut cameras = [("ir", mode(b"GREY")), ("first", mode(b"YUYV")), ("second", mode(b"MJPG"))]
-            .map(|(node, mode)| (mode, Path::new(node)));
-        let mut order = |failed: Option<&str>| {
-            cameras.sort_by_key(|(_, node)| *node);
-            cameras.sort_by_key(|(mode, node)| preference(*mode, node, failed.map(Path::new)));
-            cameras.map(|(_, node)| node.to_str().unwrap())
-        };
-        assert_eq!(order(None), ["first", "second", "ir"]);
-        assert_eq!(order(Some("first")), ["second", "first", "ir"]);
     }
 
     #[test]

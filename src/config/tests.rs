@@ -75,6 +75,7 @@ fn every_key_is_set() {
         width = 1280
         height = 720
         format = "MJPG"
+        power_line = 60
         rotation = 270
         mirror = true
         [vision]
@@ -95,10 +96,17 @@ fn every_key_is_set() {
         [1, 2, 1]
     );
     assert_eq!((transposition, buzzer_pin, duty, led_pin), (-12, 12, 20, 22));
-    let camera =
-        Options { which: Which::Name("C270".into()), width: 1280, height: 720, format: Some(*b"MJPG") };
+    let camera = Options {
+        which: Which::Name("C270".into()),
+        width: 1280,
+        height: 720,
+        format: Some(*b"MJPG"),
+        power_line: PowerLine::Hz60,
+    };
     assert_eq!((config.camera, config.log_level), (camera, LevelFilter::Debug));
     assert_eq!(config.orientation, Orientation { rotation: Rotation::Clockwise270, mirror: true });
+    assert_eq!(right("camera.power_line = 50").camera.power_line, PowerLine::Hz50);
+    assert_eq!(right("camera.power_line = 0").camera.power_line, PowerLine::AsItIs);
     assert_eq!(right("camera.device = '/dev/video2'").camera.which, Which::Node("/dev/video2".into()));
 }
 
@@ -154,6 +162,8 @@ fn values_of_the_wrong_kind_or_out_of_range_are_refused() {
         "camera.width = 159",
         "camera.height = 1081",
         "camera.format = 'H264'",
+        "camera.power_line = 55",
+        "camera.power_line = '50'",
         "camera.rotation = 45",
         "camera.rotation = -90",
         "camera.rotation = '90'",

@@ -133,7 +133,7 @@ fn open(args: &WatchArgs, config: &Config) -> Result<Box<dyn Source>, WatchError
         options.which = Which::Node(node);
     }
     let found = v4l2::list(&options);
-    if found.iter().all(|camera| camera.mode.is_err()) {
+    if found.iter().all(|camera| camera.modes.is_err()) {
         let reasons: Vec<_> = found.iter().map(ToString::to_string).collect();
         let reasons = if reasons.is_empty() { Fault::NoCamera.to_string() } else { reasons.join("; ") };
         return Err(WatchError::NoCamera(reasons));

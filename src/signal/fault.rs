@@ -16,6 +16,8 @@ pub enum Fault {
     NoModel = 4,
     /// The configuration has a mistake; defaults are used.
     BadConfig = 5,
+    /// The camera sees nothing: its pictures are dark, covered, or always the same.  Over with the next frame.
+    NoView = 6,
     /// The machine has been restarted several times in a row.  Over when it has run well for a while.
     Restarts = 7,
 }

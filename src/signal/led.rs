@@ -82,6 +82,7 @@ mod tests {
             (Fault::NoBuzzer, 3),
             (Fault::NoModel, 4),
             (Fault::BadConfig, 5),
+            (Fault::NoView, 6),
             (Fault::Restarts, 7),
         ] {
             let phases = Pattern::Code(fault).phases();

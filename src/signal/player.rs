@@ -84,7 +84,9 @@ impl Notes {
     /// Notes what is wrong.
     pub fn fault(&self, fault: Fault) {
         match fault {
-            Fault::NoCamera | Fault::NoFrames => self.camera.store(fault as u8, Ordering::Relaxed),
+            Fault::NoCamera | Fault::NoFrames | Fault::NoView => {
+                self.camera.store(fault as u8, Ordering::Relaxed)
+            }
             Fault::NoBuzzer | Fault::NoModel | Fault::BadConfig | Fault::Restarts => {
                 self.lasting.fetch_or(1 << fault as u8, Ordering::Relaxed);
             }
@@ -109,7 +111,9 @@ impl Notes {
     /// Whether a fault is noted.
     pub fn has(&self, fault: Fault) -> bool {
         match fault {
-            Fault::NoCamera | Fault::NoFrames => self.camera.load(Ordering::Relaxed) == fault as u8,
+            Fault::NoCamera | Fault::NoFrames | Fault::NoView => {
+                self.camera.load(Ordering::Relaxed) == fault as u8
+            }
             Fault::NoBuzzer | Fault::NoModel | Fault::BadConfig | Fault::Restarts => {
                 self.lasting.load(Ordering::Relaxed) & 1 << fault as u8 != 0
             }
@@ -121,7 +125,9 @@ impl Notes {
         Told {
             tones: self.tones.swap(0, Ordering::Relaxed),
             frames: self.frames.load(Ordering::Relaxed),
-            camera: [Fault::NoCamera, Fault::NoFrames].into_iter().find(|&fault| self.has(fault)),
+            camera: [Fault::NoCamera, Fault::NoFrames, Fault::NoView]
+                .into_iter()
+                .find(|&fault| self.has(fault)),
             model: self.has(Fault::NoModel),
             restarts: self.has(Fault::Restarts),
             buzzer: self.has(Fault::NoBuzzer),

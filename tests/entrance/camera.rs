@@ -35,8 +35,9 @@ struct Cable {
     thread: JoinHandle<io::Result<()>>,
 }
 
-/// What test and camera's thread share: the picture's bytes in each of the model's formats; none at all while the camera is silent.
-type Pictures = Vec<Arc<[u8]>>;
+/// What test and camera's thread share: the picture's bytes in each of the model's formats, twice, to be sent by turns;
+/// none at all while the camera is silent.
+type Pictures = Vec<[Arc<[u8]>; 2]>;
 
 impl Camera {
     /// A camera for the machine whose `usb-redir` device listens on `socket`: not plugged in, and silent.
@@ -67,13 +68,24 @@ impl Camera {
 
     /// Puts `picture` before the camera, from its next frame on.
     pub(crate) fn show(&self, picture: &RgbImage) {
-        let pictures = self.model.formats.iter().map(|&format| scene::encode(picture, format).into());
-        *self.pictures() = pictures.collect();
+        let other = scene::with_noise(picture);
+        let encode = |&format: &_| [picture, &other].map(|picture| scene::encode(picture, format).into());
+        *self.pictures() = self.model.formats.iter().map(encode).collect();
+    }
+
+    /// Makes the camera send `picture` without a sensor's noise: the same bytes again and again.
+    pub(crate) fn freeze(&self, picture: &RgbImage) {
+        let encode = |&format: &_| {
+            let bytes: Arc<[u8]> = scene::encode(picture, format).into();
+            [Arc::clone(&bytes), bytes]
+        };
+        *self.pictures() = self.model.formats.iter().map(encode).collect();
     }
 
     /// Makes the camera send these bytes for a picture, whatever format was agreed on.
     pub(crate) fn show_bytes(&self, bytes: &[u8]) {
-        *self.pictures() = vec![bytes.into(); self.model.formats.len()];
+        let bytes: Arc<[u8]> = bytes.into();
+        *self.pictures() = vec![[Arc::clone(&bytes), bytes]; self.model.formats.len()];
     }
 
     /// Lets the camera answer requests of the video class, or leave them without an answer: the driver in the machine
@@ -202,7 +214,9 @@ impl Device {
         if now < self.next_picture {
             return None;
         }
-        let picture = Arc::clone(self.pictures.lock().unwrap().get(self.control.committed()?)?);
+        let pictures = self.pictures.lock().unwrap();
+        let picture = Arc::clone(&pictures.get(self.control.committed()?)?[(self.begun % 2) as usize]);
+        drop(pictures);
         // A host that was slow gets no burst afterwards.
         self.next_picture = (self.next_picture + Duration::from_secs(1) / uvc::FRAME_RATE).max(now);
         self.begun += 1;

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
 use crate::firmware;
 use crate::machine::{Machine, Parts};
+use crate::uvc::VideoFormat;
 use crate::{Camera, Entrance, MJPEG_CAMERA, SMALL_CAMERA, YUYV_CAMERA, pwm, scene};
 
 /// What the LED shows, in short blinks after a long one.
@@ -17,6 +19,7 @@ pub(crate) mod code {
     pub(crate) const NO_BUZZER: usize = 3;
     pub(crate) const NO_MODEL: usize = 4;
     pub(crate) const BAD_CONFIG: usize = 5;
+    pub(crate) const NO_VIEW: usize = 6;
     pub(crate) const RESTARTS: usize = 7;
 }
 
@@ -53,6 +56,65 @@ fn a_camera_that_stops_is_shown() {
     entrance.shows_code(code::NO_FRAMES);
     entrance.shows("empty");
     entrance.machine.line("watching");
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_camera_that_sees_nothing_is_shown_until_it_sees_again() {
+    let mut entrance = Entrance::open(MJPEG_CAMERA);
+    let empty = scene::load("empty");
+    let plain = |luma| RgbImage::from_pixel(empty.width(), empty.height(), Rgb([luma; 3]));
+    for (says, picture) in
+        [("too dark", Some(plain(8))), ("lens is covered", Some(plain(120))), ("again and again", None)]
+    {
+        match picture {
+            Some(picture) => entrance.camera.show(&picture),
+            None => entrance.camera.freeze(&empty),
+        }
+        entrance.machine.line(says);
+        entrance.shows_code(code::NO_VIEW);
+        entrance.shows("empty");
+        entrance.machine.line("watching");
+    }
+    entrance.is_silent();
+    entrance.shows("bare");
+    entrance.machine.line("reminder: please put on a mask");
+    assert!(!entrance.machine.had_event("WATCHDOG"), "who sees nothing is no reason to start anew");
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_camera_that_changes_its_size_while_it_sends_is_followed_or_started_anew() {
+    let mut entrance = Entrance::open(MJPEG_CAMERA);
+    let format = MJPEG_CAMERA.formats[0];
+    let resized =
+        |width, height| scene::encode(&scene::load("bare"), VideoFormat { width, height, ..format });
+    // A smaller picture says its size itself.
+    entrance.camera.show_bytes(&resized(format.width / 2, format.height / 2));
+    entrance.machine.line("reminder: please put on a mask");
+    // A larger one is not what was agreed on.
+    entrance.camera.show_bytes(&resized(format.width + 64, format.height + 48));
+    entrance.machine.line("nothing but broken pictures");
+    entrance.shows_code(code::NO_FRAMES);
+    entrance.shows("empty");
+    entrance.machine.line("watching");
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_hub_that_resets_again_and_again_is_waited_for() {
+    let mut entrance = Entrance::open(MJPEG_CAMERA);
+    for round in 0..10 {
+        entrance.camera.unplug();
+        entrance.camera.plug();
+        // Sometimes it goes before the first picture, sometimes after.
+        if round % 2 == 0 {
+            entrance.machine.line("watching");
+        }
+    }
+    entrance.shows("bare");
+    entrance.machine.line("reminder: please put on a mask");
+    assert!(!entrance.machine.had_event("WATCHDOG"), "a hub is no reason to start anew");
 }
 
 #[test]

@@ -15,6 +15,19 @@ pub(crate) fn load(name: &str) -> RgbImage {
     picture.unwrap_or_else(|error| panic!("{}: {error}", path.display())).into_rgb8()
 }
 
+/// The picture as it looks a moment later: a sensor never sees the same twice.
+pub(crate) fn with_noise(picture: &RgbImage) -> RgbImage {
+    /// Levels up or down.  A camera's noise in good light.
+    const MOST: u32 = 3;
+    let mut noisy = picture.clone();
+    for (number, value) in noisy.iter_mut().enumerate() {
+        // The high bits of a multiplicative hash (Knuth, volume 3, 6.4).
+        let hash = (number as u32).wrapping_mul(2_654_435_761) >> 16;
+        *value = value.saturating_add((hash % (2 * MOST + 1)) as u8).saturating_sub(MOST as u8);
+    }
+    noisy
+}
+
 /// The bytes that a camera sends of `picture` in `format`.
 pub(crate) fn encode(picture: &RgbImage, format: VideoFormat) -> Vec<u8> {
     let (width, height) = (format.width.into(), format.height.into());

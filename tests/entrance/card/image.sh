@@ -31,7 +31,10 @@ cp "$program" "$work/root/usr/bin/maskbell"
 mksquashfs "$work/root" "$work/images/rootfs.squashfs" -noappend -all-root -b 128K -comp lz4 -Xhc -quiet -no-progress
 
 cp "$kernel/Image" "$work/images"
-cp "$configuration/config.txt" "$configuration/../cmdline.txt" "$work/images/rpi-firmware"
+cp "$configuration/config.txt" "$work/images/rpi-firmware"
+command_line=$configuration/cmdline.txt
+[ -f "$command_line" ] || command_line=$configuration/../cmdline.txt
+cp "$command_line" "$work/images/rpi-firmware"
 while read -r file; do
     [ -e "$work/images/$file" ] || : >"$work/images/$file"
 done < <(sed -n 's/.*"\([^"$]*\)".*/\1/p' "$configuration/genimage.cfg" | grep -e / -e '\.dtb$')

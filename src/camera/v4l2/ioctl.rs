@@ -1,0 +1,202 @@
+//! Video4Linux' calls but those of the stream, which crate `v4l` makes.
+//!
+//! The crate's own panic at what drivers may say (a description that is no UTF-8, a colour space that it does not know)
+//! and follow a list that never ends.  These take what is needed of an answer and leave the rest alone.  Structures and
+//! numbers are the kernel's, by way of the crate's bindings; "Linux Media Subsystem", part I, appendix A describes them.
+
+use std::{io, mem};
+
+use v4l::Device;
+use v4l::v4l_sys::{
+    V4L2_CID_EXPOSURE_AUTO_PRIORITY, V4L2_CID_POWER_LINE_FREQUENCY,
+    v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE as CAPTURE, v4l2_capability, v4l2_control, v4l2_fmtdesc,
+    v4l2_format, v4l2_frmivalenum, v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE as INTERVAL_DISCRETE,
+    v4l2_frmsizeenum, v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE as SIZE_DISCRETE, v4l2_streamparm,
+};
+use v4l::v4l2::vidioc::{self, _IOC_TYPE as Request};
+
+/// Most entries of a list of formats, sizes or rates that are read.  Cameras list a dozen formats, three dozen sizes,
+/// and ten rates; a list without end is a driver's fault.
+const MAX_ENTRIES: u32 = 64;
+
+/// A structure of the kernel whose zeros are valid, and in which the kernel writes nothing but its numbers.
+///
+/// # Safety
+///
+/// All bytes may have any value.
+unsafe trait Plain {}
+
+// SAFETY: these are made of integers, unions of integers, and for `v4l2_format` of pointers that nobody follows.
+unsafe impl Plain for v4l2_capability {}
+// SAFETY: as above.
+unsafe impl Plain for v4l2_fmtdesc {}
+// SAFETY: as above.
+unsafe impl Plain for v4l2_frmsizeenum {}
+// SAFETY: as above.
+unsafe impl Plain for v4l2_frmivalenum {}
+// SAFETY: as above.
+unsafe impl Plain for v4l2_format {}
+// SAFETY: as above.
+unsafe impl Plain for v4l2_streamparm {}
+// SAFETY: as above.
+unsafe impl Plain for v4l2_control {}
+
+fn zeroed<T: Plain>() -> T {
+    // SAFETY: zeros are valid for what is plain.
+    unsafe { mem::zeroed() }
+}
+
+/// Hands `argument` to the driver, which may change it.
+fn call<T: Plain>(device: &Device, request: Request, argument: &mut T) -> io::Result<()> {
+    // A request's number holds the size of what belongs to it (linux/ioctl.h).
+    assert_eq!((request >> 16) as usize & 0x3fff, size_of::<T>(), "the request takes another structure");
+    // SAFETY: the kernel reads and writes as many bytes as the number says, which is the size of `argument`; they may
+    // have any value.  The descriptor is open while `device` lives.
+    unsafe { v4l::v4l2::ioctl(device.handle().fd(), request, (&raw mut *argument).cast()) }
+}
+
+/// The entries of a list that the driver numbers from 0, until it says that there are no more.
+fn entries<T: Plain>(device: &Device, request: Request, entry: impl Fn(u32) -> T) -> impl Iterator<Item = T> {
+    (0..MAX_ENTRIES).map_while(move |index| {
+        let mut entry = entry(index);
+        call(device, request, &mut entry).ok()?;
+        Some(entry)
+    })
+}
+
+/// The device's description.
+pub(super) fn capability(device: &Device) -> io::Result<v4l2_capability> {
+    let mut capability = zeroed();
+    call(device, vidioc::VIDIOC_QUERYCAP, &mut capability)?;
+    Ok(capability)
+}
+
+/// The names of the formats that a camera can send.
+pub(super) fn formats(device: &Device) -> impl Iterator<Item = [u8; 4]> {
+    let entry = |index| v4l2_fmtdesc { index, type_: CAPTURE, ..zeroed() };
+    entries(device, vidioc::VIDIOC_ENUM_FMT, entry).map(|entry| entry.pixelformat.to_le_bytes())
+}
+
+/// Sizes that a format comes in, in pixels.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sizes {
+    /// Width and height.
+    One(u32, u32),
+    /// Least, most and step of each.
+    Range { width: [u32; 3], height: [u32; 3] },
+}
+
+/// The sizes that a camera offers in a format; none if it does not say.
+pub(super) fn sizes(device: &Device, fourcc: [u8; 4]) -> impl Iterator<Item = Sizes> {
+    let entry = move |index| v4l2_frmsizeenum { index, pixel_format: u32::from_le_bytes(fourcc), ..zeroed() };
+    entries(device, vidioc::VIDIOC_ENUM_FRAMESIZES, entry).map(|entry| {
+        // SAFETY: both variants are integers; the type says which are meant.
+        unsafe {
+            if entry.type_ == SIZE_DISCRETE {
+                let size = entry.__bindgen_anon_1.discrete;
+                Sizes::One(size.width, size.height)
+            } else {
+                let range = entry.__bindgen_anon_1.stepwise;
+                Sizes::Range {
+                    width: [range.min_width, range.max_width, range.step_width],
+                    height: [range.min_height, range.max_height, range.step_height],
+                }
+            }
+        }
+    })
+}
+
+/// Pictures a second that a camera offers in a format and size, of a range the most; none if it does not say.
+pub(super) fn rates(
+    device: &Device,
+    fourcc: [u8; 4],
+    (width, height): (u32, u32),
+) -> impl Iterator<Item = f32> {
+    let pixel_format = u32::from_le_bytes(fourcc);
+    let entry = move |index| v4l2_frmivalenum { index, pixel_format, width, height, ..zeroed() };
+    // A range is one entry; the kernel's documentation forbids more, and a driver repeats it.
+    entries(device, vidioc::VIDIOC_ENUM_FRAMEINTERVALS, entry).filter_map(|entry| {
+        // SAFETY: both variants are integers; the type says which are meant.
+        let interval = unsafe {
+            match entry.type_ {
+                INTERVAL_DISCRETE => entry.__bindgen_anon_1.discrete,
+                _ => entry.__bindgen_anon_1.stepwise.min,
+            }
+        };
+        (interval.numerator > 0).then(|| interval.denominator as f32 / interval.numerator as f32)
+    })
+}
+
+/// What a camera makes of the format that it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Granted {
+    pub(super) fourcc: [u8; 4],
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// Bytes from one row to the next, if the driver says.
+    pub(super) stride: u32,
+}
+
+/// Asks for a format and a size.
+pub(super) fn set_format(
+    device: &Device,
+    fourcc: [u8; 4],
+    (width, height): (u32, u32),
+) -> io::Result<Granted> {
+    let mut format = v4l2_format { type_: CAPTURE, ..zeroed() };
+    // Writing to a field of a union reads nothing.
+    format.fmt.pix.width = width;
+    format.fmt.pix.height = height;
+    format.fmt.pix.pixelformat = u32::from_le_bytes(fourcc);
+    call(device, vidioc::VIDIOC_S_FMT, &mut format)?;
+    // SAFETY: integers, in the variant that belongs to this type of stream.
+    let pix = unsafe { format.fmt.pix };
+    Ok(Granted {
+        fourcc: pix.pixelformat.to_le_bytes(),
+        width: pix.width,
+        height: pix.height,
+        stride: pix.bytesperline,
+    })
+}
+
+/// Asks for so many pictures a second.
+pub(super) fn set_rate(device: &Device, rate: u32) -> io::Result<()> {
+    let mut parameters = v4l2_streamparm { type_: CAPTURE, ..zeroed() };
+    parameters.parm.capture.timeperframe.numerator = 1;
+    parameters.parm.capture.timeperframe.denominator = rate;
+    call(device, vidioc::VIDIOC_S_PARM, &mut parameters)
+}
+
+/// A control of a camera, which not every one has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
+pub(super) enum Control {
+    /// Which lamps not to flicker with: 0 none, 1 those at 50 Hz, 2 at 60 Hz, 3 as it finds.
+    PowerLine = V4L2_CID_POWER_LINE_FREQUENCY,
+    /// Whether automatic exposure may lower the rate of pictures: 0 or 1.
+    ExposurePriority = V4L2_CID_EXPOSURE_AUTO_PRIORITY,
+}
+
+/// Sets a control.
+pub(super) fn set_control(device: &Device, control: Control, value: i32) -> io::Result<()> {
+    call(device, vidioc::VIDIOC_S_CTRL, &mut v4l2_control { id: control as u32, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_no_camera_and_says_so() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let device = Device::with_path(file.path()).unwrap();
+        let refused = Some(libc::ENOTTY);
+        assert_eq!(capability(&device).unwrap_err().raw_os_error(), refused);
+        assert_eq!(set_format(&device, *b"YUYV", (640, 480)).unwrap_err().raw_os_error(), refused);
+        assert_eq!(set_rate(&device, 30).unwrap_err().raw_os_error(), refused);
+        assert_eq!(set_control(&device, Control::PowerLine, 1).unwrap_err().raw_os_error(), refused);
+        assert_eq!(formats(&device).count(), 0);
+        assert_eq!(sizes(&device, *b"YUYV").count(), 0);
+        assert_eq!(rates(&device, *b"YUYV", (640, 480)).count(), 0);
+    }
+}
