@@ -386,12 +386,21 @@ fn a_face_is_found_in_a_turned_picture_when_the_rotation_is_set() {
         let (picture, settings) = (file(format!("{picture}.png")), file(format!("{settings}.toml")));
         run(&["--source", &picture, "--fast", "-v", "--config", &settings])
     };
-    let upright = err(&watch("0", "0"));
+    // But for how long looks take.
+    let told = |picture: &str, settings: &str| {
+        let lines = err(&watch(picture, settings));
+        lines
+            .lines()
+            .filter(|line| !line.contains(" ms each"))
+            .map(|line| line.to_owned() + "\n")
+            .collect::<String>()
+    };
+    let upright = told("0", "0");
     assert!(upright.contains("watching: 640×480") && upright.contains(": bare ("), "{upright}");
     for degrees in ["90", "180", "270"] {
         // The same face with the same scores.
-        assert_eq!(err(&watch(degrees, degrees)), upright, "{degrees}");
-        assert_ne!(err(&watch(degrees, "0")), upright, "{degrees}");
+        assert_eq!(told(degrees, degrees), upright, "{degrees}");
+        assert_ne!(told(degrees, "0"), upright, "{degrees}");
     }
     let says = "line 2: camera.rotation = 45 is not allowed: it must be 0, 90, 180 or 270";
     let refused = watch("90", "45");
@@ -401,6 +410,27 @@ fn a_face_is_found_in_a_turned_picture_when_the_rotation_is_set() {
         "{}",
         err(&refused)
     );
+}
+
+#[test]
+fn the_size_of_a_look_can_be_said_or_is_chosen() {
+    let picture = text(&sample("bare.jpg")).to_owned();
+    let settings = folder(&[("look.toml", b"[vision]\nlook = \"400x300\"\nthreads = 1\n".to_vec())]);
+    let settings = text(&settings.path().join("look.toml")).to_owned();
+    let fast = ["--source", &picture, "--fast"];
+    for (words, says) in [
+        (&[][..], "looks of 320x240, "),
+        (&["--config", &settings], "looks of 400x300, "),
+        (&["--config", &settings, "--look", "640x480"], "looks of 640x480, "),
+        (&["--look", "auto"], "looks of "),
+    ] {
+        let told = err(&run(&[&fast, words].concat()));
+        assert!(told.contains(says), "{words:?}: {told}");
+        assert_eq!(told.contains(" on 1 thread\n"), words.contains(&&*settings), "{told}");
+    }
+    let scores = |look: &str| out(&run(&["check", "--json", "--one-look", "--look", look, &picture]));
+    assert_ne!(scores("320x240"), scores("640x480"));
+    assert_eq!(scores("320x240"), out(&run(&["check", "--json", "--one-look", &picture])));
 }
 
 #[test]

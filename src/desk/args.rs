@@ -83,11 +83,11 @@ pub struct WatchArgs {
 }
 
 impl WatchArgs {
-    /// How large a look is, if it does not depend on the settings: who replays as fast as it goes wants the same from
-    /// every machine.
-    pub fn look(&self) -> Option<Choice> {
-        let fast = self.fast && self.config.is_none();
-        self.look.or(fast.then_some(Choice::Fixed(LookSize::W320)))
+    /// How large a look is, `set` being what the settings say: who replays as fast as it goes wants the same from every
+    /// machine.
+    pub fn look(&self, set: Choice) -> Choice {
+        let set = if set == Choice::Auto && self.fast { Choice::Fixed(LookSize::W320) } else { set };
+        self.look.unwrap_or(set)
     }
 
     /// Pictures a second of a recording.

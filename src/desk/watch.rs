@@ -63,7 +63,7 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
     let mut source = open(args, &config)?;
     let vision = vision::Options {
         thresholds: args.thresholds.over(config.vision.thresholds),
-        size: args.look().unwrap_or(config.vision.size),
+        size: args.look(config.vision.size),
         ..config.vision
     };
     let mut watch = Watch::new(&vision, config.times, config.orientation)?;

@@ -66,8 +66,8 @@ mod tests {
     /// Of at most so many pixels.
     fn taps(most: usize) -> impl Strategy<Value = Taps> {
         let area = (1_u32..=1000, 0..most - 1, 1_u32..=1000).prop_map(|(first, middles, last)| {
-            let covered = (first + last) as f64 / 1000.0 + middles as f64;
-            let weight = |part: u32| (part as f64 / 1000.0 / covered * f64::from(ONE)) as u32;
+            let covered = f64::from(first + last) / 1000.0 + middles as f64;
+            let weight = |part: u32| (f64::from(part) / 1000.0 / covered * f64::from(ONE)) as u32;
             let middle_shift = if middles + 2 > WINDOW { (covered as u32).max(1).ilog2() } else { 0 };
             let middle_weight = (f64::from(ONE << middle_shift) / covered) as u32;
             Taps {

@@ -77,8 +77,10 @@ impl Span {
             return Self::single(first);
         }
         // Two pixels of the frame that fall on one of the plane: the other one is a middle one.
-        let first_weight = self.first_weight + if self.first % 2 == 0 { self.middle_weight } else { 0.0 };
-        let last_weight = self.last_weight + if self.last % 2 == 1 { self.middle_weight } else { 0.0 };
+        let first_weight =
+            self.first_weight + if self.first.is_multiple_of(2) { self.middle_weight } else { 0.0 };
+        let last_weight =
+            self.last_weight + if self.last.is_multiple_of(2) { 0.0 } else { self.middle_weight };
         Self { first, last, first_weight, middle_weight: self.middle_weight * 2.0, last_weight }
     }
 }
