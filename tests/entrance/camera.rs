@@ -48,7 +48,7 @@ impl Camera {
     /// Plugs the camera in.
     pub(crate) fn plug(&mut self) {
         assert!(self.cable.is_none(), "{} is already plugged in", self.model.name);
-        let stream = UnixStream::connect(&self.socket).expect("QEMU listens on the camera's socket");
+        let stream = crate::monitor::connect(&self.socket);
         let ours = stream.try_clone().unwrap();
         let device = Device::new(self.model, Arc::clone(&self.pictures), Arc::clone(&self.mute));
         let thread = thread::spawn(move || device.serve(ours));

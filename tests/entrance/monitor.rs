@@ -2,13 +2,29 @@
 //!
 //! The QEMU Machine Protocol: one JSON object a line ("QEMU QMP Reference Manual").
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
+
+/// Connects to a socket that QEMU makes: it is there a moment before anybody listens to it.
+pub(crate) fn connect(socket: &Path) -> UnixStream {
+    for _ in 0..TRIES {
+        match UnixStream::connect(socket) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => thread::sleep(BETWEEN_TRIES),
+            connected => return connected.unwrap_or_else(|error| panic!("{}: {error}", socket.display())),
+        }
+    }
+    panic!("nobody listens to {}", socket.display());
+}
+
+/// Tries to connect: five minutes, on a computer that is busy with something else.
+const TRIES: u32 = 30_000;
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// A connection to a machine's monitor.
 #[derive(Debug)]
@@ -21,7 +37,7 @@ pub(crate) struct Monitor {
 impl Monitor {
     /// Connects to the monitor that listens on `socket`, and takes note of its events from now on.
     pub(crate) fn connect(socket: &Path) -> Self {
-        let stream = UnixStream::connect(socket).expect("QEMU listens on the monitor's socket");
+        let stream = connect(socket);
         let events = Arc::<Mutex<Vec<Value>>>::default();
         let (lines, seen) = (BufReader::new(stream.try_clone().unwrap()), Arc::clone(&events));
         thread::spawn(move || {
