@@ -65,6 +65,9 @@ pub(crate) struct Agreed {
 /// Says whether a request is refused, and with which `errno`.
 pub(crate) type Refuse = Box<dyn Fn(u64, &Agreed) -> Option<c_int>>;
 
+/// What a camera shows as its picture with this number, as agreed; `None`: nothing comes.
+pub(crate) type Pictures = dyn Fn(u64, &Agreed) -> Option<Picture>;
+
 /// A camera and its driver.
 pub(crate) struct Device {
     pub(crate) card: Vec<u8>,
@@ -79,7 +82,7 @@ pub(crate) struct Device {
     /// Spoils what the driver answers to a format.
     pub(crate) odd: Box<dyn Fn(&mut sys::v4l2_pix_format)>,
     /// The picture of that number, since the stream was started; `None`: none is sent.
-    pub(crate) picture: Box<dyn Fn(u64, &Agreed) -> Option<Picture>>,
+    pub(crate) picture: Box<Pictures>,
     /// Controls by number, with their values.
     pub(crate) controls: Vec<(u32, i32)>,
     /// Every mode in which a stream was asked to start.
