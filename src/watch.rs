@@ -54,12 +54,7 @@ impl Watch {
         times: Times,
         orientation: Orientation,
     ) -> Result<Self, RuntimeError> {
-        Ok(Self {
-            vision: Vision::new(options)?,
-            policy: Policy::new(times),
-            view: View::new(),
-            orientation,
-        })
+        Ok(Self { vision: Vision::new(options)?, policy: Policy::new(times), view: View::new(), orientation })
     }
 
     /// How frames are looked at.
