@@ -9,7 +9,7 @@ use maskbell::camera::view::Blindness;
 use maskbell::camera::{Capture, Fault, Source};
 use maskbell::frame::Orientation;
 use maskbell::policy::Times;
-use maskbell::vision::Thresholds;
+use maskbell::vision::{self, Choice, LookSize};
 use maskbell::watch::{Turn, Watch};
 use proptest::prelude::*;
 use v4l::v4l_sys as sys;
@@ -475,7 +475,9 @@ fn a_camera_that_shows_nothing_is_told_and_watched_again_as_soon_as_it_does() {
     device.picture = Box::new(door);
     let machine = Machine::with(device);
     let mut camera = camera(&machine);
-    let mut watch = Watch::new(Thresholds::default(), Times::default(), Orientation::default()).unwrap();
+    let size = Choice::Fixed(LookSize::W320);
+    let vision = vision::Options { size, threads: 1, ..Default::default() };
+    let mut watch = Watch::new(&vision, Times::default(), Orientation::default()).unwrap();
     assert_eq!(watched(&mut camera, &mut watch, 20), [Ok(())]);
     let dark: fn(u64, &Agreed) -> Option<Picture> =
         |number, agreed| Some(Picture::of(yuyv(agreed, 16 + (number % 3) as u8)));
