@@ -27,6 +27,7 @@ use crate::camera::v4l2::V4l2Camera;
 use crate::config::{self, Config, Mistake};
 use crate::runtime::RuntimeError;
 use crate::signal::{Fault, Signals};
+use crate::version::VERSION;
 use crate::watch::Watch;
 
 /// Environment variable with the least important level to log, which goes before that of `maskbell.toml`: error,
@@ -62,7 +63,7 @@ pub fn run() -> ExitCode {
     }
     let requests = Requests::listen().inspect_err(|error| error!("signals are not heard: {error}")).ok();
     let board = Board::detect();
-    info!("maskbell {} on {board}", env!("CARGO_PKG_VERSION"));
+    info!("maskbell {} on {board}", VERSION);
 
     if first {
         restarts = Restarts::count().inspect_err(|error| warn!("restarts are not counted: {error}")).ok();

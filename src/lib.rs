@@ -20,6 +20,7 @@
 //! | [`config`] | `maskbell.toml` |
 //! | [`watch`] | the loop that joins them |
 //! | [`memory`] | the heap, counted, and an arena for the one guest that allocates |
+//! | [`version`] | which maskbell this is |
 //! | [`attendant`] | acts on what the loop brings |
 //! | [`appliance`] | the role on the card |
 //! | `desk` | the roles on a PC (feature `desk`) |
@@ -42,5 +43,6 @@ pub mod memory;
 pub mod policy;
 pub mod runtime;
 pub mod signal;
+pub mod version;
 pub mod vision;
 pub mod watch;

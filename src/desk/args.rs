@@ -11,12 +11,13 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use super::say;
 use crate::camera::DEFAULT_RATE;
+use crate::version::VERSION;
 use crate::vision::{Choice, LookSize, Thresholds};
 
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(
-    version,
+    version = VERSION,
     about = "A friendly mask reminder for an entrance, at the desk. Without a command it watches the first camera: \
         who covers mouth and nose hears nothing, who does not is reminded by a line in the terminal and its bell. \
         Nothing is stored and nothing is sent.",

@@ -35,6 +35,7 @@ cp "$configuration/config.txt" "$work/images/rpi-firmware"
 command_line=$configuration/cmdline.txt
 [ -f "$command_line" ] || command_line=$configuration/../cmdline.txt
 cp "$command_line" "$work/images/rpi-firmware"
+"$configuration/../card-files.sh" "$work/images/card" "$board"
 while read -r file; do
     [ -e "$work/images/$file" ] || : >"$work/images/$file"
 done < <(sed -n 's/.*"\([^"$]*\)".*/\1/p' "$configuration/genimage.cfg" | grep -e / -e '\.dtb$')
