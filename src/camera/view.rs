@@ -131,9 +131,9 @@ impl Sample {
                 let at = y * frame.stride() + x * pixel;
                 let luma = match format {
                     PixelFormat::Rgb => {
-                        let [red, green, blue] =
-                            [0, 1, 2].map(|channel| i32::from(frame.data()[at + channel]));
-                        fingerprint.add((red << 16 | green << 8 | blue) as u64);
+                        let [red, green, blue] = [0, 1, 2].map(|channel| frame.data()[at + channel]);
+                        fingerprint.add(u32::from_be_bytes([0, red, green, blue]).into());
+                        let [red, green, blue] = [red, green, blue].map(i32::from);
                         // BT.601: 0.299, 0.587, 0.114.
                         (77 * red + 150 * green + 29 * blue) >> 8
                     }
@@ -282,6 +282,22 @@ mod tests {
             assert_eq!(view.judge(&frame(&picture, at * 1000)), None, "{at}");
         }
         assert_eq!(view.judge(&frame(&picture, 90_000)), Some(Blindness::Frozen));
+    }
+
+    #[test]
+    fn a_picture_that_differs_in_one_colour_of_one_point_is_not_frozen() {
+        for channel in 0..3 {
+            let mut view = View::new();
+            let mut data = vec![0; WIDTH * HEIGHT * 3];
+            data[..WIDTH * HEIGHT].fill(200);
+            for picture in 0..200 {
+                // The middle of the first of the points.
+                data[channel + 3] ^= 1;
+                let at = Duration::from_millis(picture * 100);
+                let frame = Frame::new(&data, PixelFormat::Rgb, WIDTH, HEIGHT, WIDTH * 3, at).unwrap();
+                assert_eq!(view.judge(&frame), None, "channel {channel}, picture {picture}");
+            }
+        }
     }
 
     #[test]
