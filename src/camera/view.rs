@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long the same picture must come again and again before that is said.  No sensor sends the same picture twice:
 /// its noise differs.  Only compression could hide that for a while.
-const FROZEN_PATIENCE: Duration = Duration::from_secs(10);
+const FROZEN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Least number of pictures that are the same: at a rate of less than one a second time alone proves little.
 const FROZEN_PICTURES: u32 = 10;
