@@ -8,8 +8,10 @@ use std::env;
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
+use std::panic;
 use std::process::ExitCode;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use log::{LevelFilter, error, info, warn};
 
@@ -18,6 +20,8 @@ use crate::board::Board;
 use crate::board::boot;
 use crate::board::console::{self, Logger};
 use crate::board::init::{self, Requests};
+use crate::board::pwm;
+use crate::board::restarts::{Restarts, SEVERAL};
 use crate::board::watchdog::Watchdog;
 use crate::camera::v4l2::V4l2Camera;
 use crate::config::{self, Config, Mistake};
@@ -44,29 +48,49 @@ pub fn run() -> ExitCode {
     let unmounted = if first { init::mount_kernel_file_systems() } else { Vec::new() };
     start_log(first);
     unmounted.iter().for_each(|error| error!("{error}"));
-    let mut watchdog = None;
+    let (mut watchdog, mut restarts) = (None, None);
     if first {
-        console::tell_panics();
+        console::tell_panics(pwm::silence);
         watchdog = Watchdog::start().inspect_err(|error| warn!("no watchdog: {error}")).ok();
         init::take_charge();
+    } else {
+        let told = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            pwm::silence();
+            told(panic);
+        }));
     }
     let requests = Requests::listen().inspect_err(|error| error!("signals are not heard: {error}")).ok();
     let board = Board::detect();
     info!("maskbell {} on {board}", env!("CARGO_PKG_VERSION"));
 
+    if first {
+        restarts = Restarts::count().inspect_err(|error| warn!("restarts are not counted: {error}")).ok();
+        restarts.iter().for_each(tell_restarts);
+    }
     let (config, is_wrong) = configure(first);
     log::set_max_level(log_level().unwrap_or(config.log_level));
     let signals = Signals::start(&board, &config.signals);
     if is_wrong {
         signals.fault(Fault::BadConfig);
     }
+    if let Some(restarts) = &restarts
+        && restarts.in_a_row() >= SEVERAL
+    {
+        signals.fault(Fault::Restarts);
+        rest(restarts.pause(), &signals, watchdog.as_mut(), requests.as_ref());
+    }
     let mut watch = match Watch::new(config.thresholds, config.times, config.orientation) {
         Ok(watch) => watch,
         Err(error) => stay_blind(&error, &signals),
     };
     let mut attendant = Attendant::new(signals, watchdog);
+    let start = Instant::now();
     let ended = watch.run(&mut V4l2Camera::new(config.camera), |turn| {
         attendant.attend(turn);
+        if restarts.as_mut().is_some_and(|restarts| restarts.has_run_for(start.elapsed())) {
+            attendant.over(Fault::Restarts);
+        }
         match requests.as_ref().and_then(Requests::pending) {
             Some(_) => ControlFlow::Break(()),
             None => ControlFlow::Continue(()),
@@ -79,6 +103,7 @@ pub fn run() -> ExitCode {
     }
     let how = requests.and_then(|requests| requests.pending()).unwrap_or(init::Leave::Restart);
     info!("{how}");
+    restarts.iter_mut().for_each(Restarts::end_in_order);
     let watchdog = attendant.leave();
     if !first {
         return ExitCode::SUCCESS;
@@ -87,6 +112,39 @@ pub fn run() -> ExitCode {
         watchdog.stop();
     }
     init::leave(how)
+}
+
+/// Tells what the machine was left with.
+fn tell_restarts(restarts: &Restarts) {
+    match restarts.in_a_row() {
+        0 => {}
+        1 => warn!("the machine was restarted"),
+        row => warn!("the machine was restarted {row} times in a row"),
+    }
+    restarts.last_words().iter().for_each(|line| error!("the run before: {line}"));
+}
+
+/// Waits, while the light shows why, and keeps the watchdog from biting: what is wrong may be over afterwards, and a
+/// machine that does nothing but start wears out its parts and whoever looks at it.
+fn rest(
+    pause: Duration,
+    signals: &Signals,
+    mut watchdog: Option<&mut Watchdog>,
+    requests: Option<&Requests>,
+) {
+    /// Less than the watchdog's patience by far.
+    const NAP: Duration = Duration::from_secs(1);
+    warn!("it pauses for {} s", pause.as_secs());
+    let end = Instant::now() + pause;
+    while Instant::now() < end && requests.and_then(Requests::pending).is_none() {
+        if let Some(watchdog) = &mut watchdog
+            && signals.is_alive()
+        {
+            watchdog.feed();
+        }
+        log::logger().flush();
+        thread::sleep(NAP);
+    }
 }
 
 /// Shows that a network cannot be loaded.  The card or the memory may give its bytes right the next time: the watchdog,

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use log::{debug, info, warn};
+use log::{debug, error, info, warn};
 
+use crate::board::pwm;
 use crate::board::watchdog::Watchdog;
 use crate::camera;
 use crate::memory::heap_calls;
@@ -15,6 +16,10 @@ use crate::watch::Turn;
 /// How often the log (at level debug) says how it goes.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
+/// How long the thread that plays may look at nothing, though it is woken at each turn, before it counts as hung: many
+/// times what a busy machine makes it wait, and little to hear of a tone that has stuck.
+const PLAYER_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Acts on each turn of the loop: log, buzzer, LED, watchdog.  Allocates nothing.
 #[derive(Debug)]
 pub struct Attendant {
@@ -22,19 +27,29 @@ pub struct Attendant {
     watchdog: Option<Watchdog>,
     /// `None` before the first turn.
     state: Option<State>,
+    started: Instant,
+    player: Life,
     progress: Progress,
 }
 
 impl Attendant {
     /// One that has seen nothing yet.
     pub fn new(signals: Signals, watchdog: Option<Watchdog>) -> Self {
-        Self { signals, watchdog, state: None, progress: Progress::new() }
+        Self {
+            signals,
+            watchdog,
+            state: None,
+            started: Instant::now(),
+            player: Life::default(),
+            progress: Progress::new(),
+        }
     }
 
     /// Reminds, shows faults, logs what has changed, and feeds the watchdog: a turn is a frame that was processed, or
     /// a fault of the camera that is diagnosed and being worked on.
     ///
-    /// The watchdog goes hungry if the thread that plays has not moved since the turn before, too.
+    /// The watchdog goes hungry if the thread that plays has not moved since the turn before, too.  When that has lasted
+    /// for a while, the buzzer is silenced from here, and the watchdog is left to start the machine anew.
     pub fn attend(&mut self, turn: Turn) {
         #[cfg(feature = "fault-injection")]
         crate::fault_injection::turn("loop");
@@ -62,8 +77,13 @@ impl Attendant {
                 }
             }
         }
+        let pulse = self.player.look(self.signals.is_alive(), self.started.elapsed());
+        if pulse == Pulse::Stopped {
+            error!("the thread that plays hangs: the buzzer is silenced, and the watchdog is left to bite");
+            pwm::silence();
+        }
         if let Some(watchdog) = &mut self.watchdog
-            && self.signals.is_alive()
+            && pulse == Pulse::Beats
         {
             watchdog.feed();
         }
@@ -73,11 +93,54 @@ impl Attendant {
 
     /// Ends the tone, puts the LED out, and hands back the watchdog.
     pub fn leave(self) -> Option<Watchdog> {
+        // First, since a thread that hangs is waited for.
+        pwm::silence();
         self.watchdog
+    }
+
+    /// What the LED has shown until now is over.
+    pub fn over(&self, fault: Fault) {
+        self.signals.over(fault);
     }
 
     fn is_news(&mut self, state: State) -> bool {
         self.state.replace(state) != Some(state)
+    }
+}
+
+/// How the thread that plays is found at a turn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Pulse {
+    /// It has moved.
+    Beats,
+    /// It has not, since the turn before or longer.
+    Missed,
+    /// It has not for [`PLAYER_PATIENCE`], which is said once.
+    Stopped,
+}
+
+/// Whether the thread that plays lives.
+#[derive(Debug, Default)]
+struct Life {
+    /// Since when it has not moved.
+    still_since: Option<Duration>,
+    /// It has been found to hang, and is not trusted again: it plays to a buzzer that is switched off.
+    hangs: bool,
+}
+
+impl Life {
+    /// Looks at `now`, time since any fixed moment, whether it has moved.
+    fn look(&mut self, has_moved: bool, now: Duration) -> Pulse {
+        if self.hangs {
+            return Pulse::Missed;
+        }
+        if has_moved {
+            self.still_since = None;
+            return Pulse::Beats;
+        }
+        let since = *self.still_since.get_or_insert(now);
+        self.hangs = now.saturating_sub(since) >= PLAYER_PATIENCE;
+        if self.hangs { Pulse::Stopped } else { Pulse::Missed }
     }
 }
 
@@ -126,6 +189,33 @@ impl Progress {
             let calls = heap_calls().total() - self.heap_calls;
             debug!("{} frames, {:?} each, {calls} heap calls", self.frames, self.work / self.frames);
             *self = Self::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_player_that_stands_still_for_long_hangs_and_is_not_trusted_again() {
+        let mut player = Life::default();
+        let looks = [
+            (true, 0, Pulse::Beats),
+            (false, 100, Pulse::Missed),
+            // In time.
+            (true, 2099, Pulse::Beats),
+            (false, 3000, Pulse::Missed),
+            (false, 4999, Pulse::Missed),
+            (false, 5000, Pulse::Stopped),
+            (false, 5100, Pulse::Missed),
+            (true, 5200, Pulse::Missed),
+            (true, 9000, Pulse::Missed),
+        ];
+        for (has_moved, now, pulse) in looks {
+            assert_eq!(player.look(has_moved, MS * now), pulse, "at {now} ms");
         }
     }
 }

@@ -509,14 +509,18 @@ fn set_all(config: &mut Config, text: &str, root: &DeTable, wrong: &mut dyn FnMu
 fn hint(unknown: &str) -> String {
     // A slip or two: a letter too many, too few, another one, or two that have changed places.
     const NEAR: usize = 2;
+    // Texts whose lengths differ by more are not near, and a key may be as long as the file.
+    let distance = |a: &str, b: &str| {
+        let differ = a.chars().count().abs_diff(b.chars().count());
+        if differ > NEAR { differ } else { strsim::damerau_levenshtein(a, b) }
+    };
     let name = unknown.rsplit('.').next().unwrap_or(unknown);
     let tables = KEYS.chunk_by(|a, b| a.table == b.table).map(|keys| keys[0].table);
-    let as_table =
-        tables.clone().map(|table| (strsim::damerau_levenshtein(unknown, table), format!("[{table}]")));
+    let as_table = tables.clone().map(|table| (distance(unknown, table), format!("[{table}]")));
     let as_key = KEYS.iter().map(|key| {
-        let whole = strsim::damerau_levenshtein(unknown, &key.to_string());
+        let whole = distance(unknown, &key.to_string());
         // The right name in the wrong table, or in none.
-        let moved = strsim::damerau_levenshtein(name, key.name) + 1;
+        let moved = distance(name, key.name) + 1;
         (whole.min(moved), key.to_string())
     });
     match as_table.chain(as_key).min() {

@@ -1,6 +1,8 @@
 //! One picture as a camera delivers it: pixels, their layout, and when they were taken.
 
 mod orientation;
+// For people's eyes and for tests: the networks' inputs are filled by whole rows.
+#[cfg(any(test, feature = "desk"))]
 pub(crate) mod pixels;
 
 use std::time::Duration;

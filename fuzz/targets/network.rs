@@ -4,6 +4,10 @@
 use clapper::{Element, Kernels, Network};
 use libfuzzer_sys::fuzz_target;
 
+// A sum that overflows is a fault here, and no fault in the program that ships: cargo-fuzz checks for both.
+const _: () =
+    assert!(cfg!(debug_assertions), "the fuzz targets are to be built with checks, as cargo-fuzz does");
+
 /// Larger ones take long, which is no fault of the reader.
 const MAX_ARENA_BYTES: usize = 1 << 16;
 

@@ -110,6 +110,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nothing_on_it_is_written_run_or_taken_for_a_device() {
+        for flag in [MountFlags::RDONLY, MountFlags::NODEV, MountFlags::NOSUID, MountFlags::NOEXEC] {
+            assert!(FLAGS.contains(flag), "{flag:?}");
+        }
+    }
+
+    #[test]
+    fn a_partition_that_was_named_is_waited_for_while_it_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let node = folder.path().join("sda1");
+        let late = node.clone();
+        let plugged = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            File::create(late).unwrap();
+        });
+        assert_eq!(wait_for(node.clone()).unwrap(), node);
+        plugged.join().unwrap();
+    }
+
+    #[test]
     fn the_boot_partition_is_the_first_of_the_roots_disk() {
         let sys = tempfile::tempdir().unwrap();
         let device = "devices/platform/mmc/mmc_host/mmc0/block/mmcblk0";

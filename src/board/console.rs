@@ -19,7 +19,7 @@ use log::{Metadata, Record};
 const CONSOLE: &str = "/dev/console";
 
 /// The kernel's own log, which survives a panic where the kernel keeps it (pstore).
-const KERNEL_LOG: &str = "/dev/kmsg";
+pub(super) const KERNEL_LOG: &str = "/dev/kmsg";
 
 /// Before each record of the kernel's log: facility user (1 × 8), severity informational (6), so that a kernel told
 /// to be quiet does not print on the console what is written there anyway.
@@ -27,7 +27,7 @@ const KERNEL_LOG: &str = "/dev/kmsg";
 const RECORD: &[u8] = b"<14>maskbell: ";
 
 /// As [`RECORD`] with severity critical (2), which even a quiet kernel prints on the console.
-const LAST_WORDS: &[u8] = b"<10>maskbell: ";
+pub(super) const CRITICAL: &[u8] = b"<10>maskbell: ";
 
 /// Longest line in bytes, [`RECORD`] included; what is beyond is cut.  The kernel refuses records of about 1000.
 const LINE: usize = 640;
@@ -42,10 +42,13 @@ pub struct Logger<C, K>(Mutex<Lines<C, K>>);
 impl Logger<File, File> {
     /// Opens console and kernel log; one that is not there is done without.
     pub fn open() -> Self {
-        let open =
-            |path| OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
         Self::new(open(CONSOLE).ok(), open(KERNEL_LOG).ok())
     }
+}
+
+/// Opens what is written to without ever waiting for it, and which does not become the terminal of process 1.
+fn open(path: &str) -> io::Result<File> {
+    OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
 impl<C: Write, K: Write> Logger<C, K> {
@@ -173,22 +176,26 @@ impl<C, K> fmt::Debug for Lines<C, K> {
     }
 }
 
-/// Lets a panic in any thread leave its message in the kernel's log, and through it on the console, before the program
-/// aborts.
-pub fn tell_panics() {
+/// Lets a panic in any thread first do `before`, which must not wait, and then leave its message in the kernel's log, and
+/// through it on the console, before the program aborts.
+pub fn tell_panics(before: fn()) {
     let log = Mutex::new(OpenOptions::new().write(true).open(KERNEL_LOG).ok());
     panic::set_hook(Box::new(move |panic| {
+        before();
         let mut buffer = [0; LINE];
         let mut rest = &mut buffer[..];
-        let _ = rest.write_all(LAST_WORDS);
+        let _ = rest.write_all(CRITICAL);
         let thread = thread::current();
         let _ = write!(rest, "thread {}: {panic}", thread.name().unwrap_or("without a name"));
         let unused = rest.len();
+        let record = &mut buffer[..LINE - unused];
+        // One line, which is found again after the restart.
+        record.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
         // A second panic, while the first is being told, only aborts.
         if let Ok(mut log) = log.try_lock()
             && let Some(log) = log.as_mut()
         {
-            let _ = log.write(&buffer[..LINE - unused]);
+            let _ = log.write(record);
         }
     }));
 }
@@ -233,6 +240,14 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn nobody_waits_for_what_is_open() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let opened = open(file.path().to_str().unwrap()).unwrap();
+        let flags = rustix::fs::fcntl_getfl(&opened).unwrap();
+        assert!(flags.contains(rustix::fs::OFlags::NONBLOCK), "{flags:?}");
     }
 
     #[test]

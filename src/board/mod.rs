@@ -10,6 +10,7 @@ pub mod boot;
 pub mod console;
 pub mod init;
 pub mod pwm;
+pub mod restarts;
 pub mod watchdog;
 
 /// The device tree as the running kernel sees it; not there on a PC.
@@ -118,6 +119,7 @@ mod tests {
         ] {
             let board = board(compatible, model);
             assert_eq!(board.pin_controller(), Some(controller), "{model}");
+            assert!(board.is_raspberry_pi(), "{model}");
             assert_eq!(board.to_string(), model.trim_end_matches('\0'));
         }
     }

@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use embedded_hal::pwm::{self as hal, ErrorKind, ErrorType, SetDutyCycle};
@@ -169,6 +170,20 @@ impl Pwm for Channel {
     }
 }
 
+/// The kernel's file that switches the buzzer's channel on and off, from when it is taken.
+static SWITCH: OnceLock<File> = OnceLock::new();
+
+/// Switches the buzzer's channel off, from any thread and at any time, and whatever the one that plays is doing.
+///
+/// For an end that nobody asked for: what the player sets afterwards is not heard.  Neither waits (but for the kernel's
+/// driver) nor allocates; does nothing if no channel is taken.
+pub fn silence() {
+    if let Some(switch) = SWITCH.get() {
+        // There is nobody to tell: this is the last that can be done.
+        let _ = switch.write_all_at(b"0", 0);
+    }
+}
+
 /// Takes the PWM channel behind `pin` and enables it, silent for now.
 ///
 /// May take a second (rppal waits for permissions where `/etc/passwd` has no root) and allocates: call it before the
@@ -189,7 +204,11 @@ pub fn open(board: &Board, pin: u8) -> Result<Channel, PwmError> {
         Ok(pwm)
     };
     let rppal = taken().map_err(|source| PwmError::Channel { pin, chip, channel, source })?;
-    let settings = Settings::open(Path::new(&format!("{CLASS}/pwmchip{chip}/pwm{channel}")))?;
+    let directory = PathBuf::from(format!("{CLASS}/pwmchip{chip}/pwm{channel}"));
+    let settings = Settings::open(&directory)?;
+    let switch = OpenOptions::new().write(true).open(directory.join("enable"));
+    // A program takes one channel.
+    let _ = SWITCH.set(switch.map_err(|source| PwmError::Write { file: "enable", source })?);
     log::info!("buzzer: GPIO{pin}, channel {channel} of PWM chip {chip}");
     Ok(Channel { _rppal: rppal, settings })
 }

@@ -102,6 +102,12 @@ mod tests {
     }
 
     #[test]
+    fn a_raspberry_pi_can_count_that_far() {
+        // Linux' drivers/watchdog/bcm2835_wdt.c: 20 bits (PM_WDOG_TIME_SET), 2¹⁶ a second.
+        assert_eq!(TIMEOUT, 0x000f_ffff >> 16);
+    }
+
+    #[test]
     fn what_is_no_watchdog_says_so() {
         let file = tempfile::tempfile().unwrap();
         assert_eq!(set_timeout(&file).unwrap_err().raw_os_error(), Some(libc::ENOTTY));

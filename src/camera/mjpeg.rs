@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -162,8 +162,11 @@ impl fmt::Debug for Clip {
 }
 
 impl Clip {
-    pub(crate) fn new(reader: Box<dyn Reader>) -> Self {
-        Self { reader, window: vec![0; MAX_JPEG_BYTES], unread: 0..0, at_end: false }
+    pub(crate) fn new(mut reader: Box<dyn Reader>) -> Self {
+        // No more than there is to read, where that can be told.
+        let length = reader.seek(SeekFrom::End(0)).and_then(|length| reader.rewind().map(|()| length));
+        let window = length.map_or(MAX_JPEG_BYTES, |length| length.min(MAX_JPEG_BYTES as u64) as usize);
+        Self { reader, window: vec![0; window], unread: 0..0, at_end: false }
     }
 
     pub(crate) fn rewind(&mut self) -> io::Result<()> {

@@ -250,8 +250,9 @@ reminds of, and the face that it is for, whose box may reach beyond the picture:
 The last line counts the pictures looked at, the broken ones, the reminders, and the seconds up to
 the last picture:
   {\"frames\": 199, \"broken\": 0, \"seconds\": 19.8, \"reminders\": 2}
---looks adds a line a picture, with faces as from check --json, but for boxes that reach beyond it:
-  {\"at\": 3.2, \"faces\": [...]}
+--looks adds a line a picture, with its size and with faces as from check --json, but for boxes
+that reach beyond it:
+  {\"at\": 3.2, \"size\": [640, 480], \"faces\": [...]}
 
 Exit status: 0 all went well, 1 something could not be read, 2 the command line has a mistake.";
 

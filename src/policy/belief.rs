@@ -147,3 +147,109 @@ fn weight(face: &Face) -> f32 {
     // Scores that are no numbers say nothing.
     if weight.is_finite() { weight } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Rect;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn face(verdict: Verdict, mouth: f32, nose: f32) -> Face {
+        let bounds = Rect::centred(320.0, 240.0, 80.0, 100.0);
+        Face { bounds, score: 0.9, mouth, nose, mouth_bounds: None, nose_bounds: None, verdict }
+    }
+
+    fn close(a: f32, b: f32) -> bool {
+        (a - b).abs() < 1e-4
+    }
+
+    #[test]
+    fn a_look_counts_by_what_is_least_sure_of_it() {
+        for (verdict, mouth, nose, expected) in [
+            (Verdict::Covered, 0.1, 0.2, 0.6),
+            (Verdict::Covered, 0.3, 0.1, 0.4),
+            (Verdict::Covered, 0.5, 0.1, 0.0),
+            (Verdict::NoseOut, 0.1, 0.85, 0.7),
+            (Verdict::NoseOut, 0.3, 0.9, 0.4),
+            (Verdict::NoseOut, 0.6, 0.9, 0.0),
+            (Verdict::Bare, 0.75, 0.1, 0.5),
+            (Verdict::Bare, 1.5, f32::NAN, 1.0),
+            (Verdict::Bare, f32::NAN, 0.9, 0.0),
+            (Verdict::Unsure, 0.0, 0.0, 0.0),
+        ] {
+            let weight = weight(&face(verdict, mouth, nose));
+            assert!(close(weight, expected), "{verdict:?} {mouth} {nose}: {weight}");
+        }
+    }
+
+    #[test]
+    fn a_look_counts_by_the_face_as_well() {
+        let sure = face(Verdict::Bare, 1.0, 1.0);
+        for (height, score, expected) in [
+            (60.0, 0.85, 1.0),
+            (200.0, 1.0, 1.0),
+            (30.0, 0.9, 0.6),
+            (0.0, 0.9, 0.2),
+            (60.0, 0.675, 0.5),
+            (60.0, 0.5, 0.0),
+            (60.0, 0.3, 0.0),
+        ] {
+            let bounds = Rect::centred(320.0, 240.0, 50.0, height);
+            let weight = weight(&Face { bounds, score, ..sure });
+            assert!(close(weight, expected), "{height} {score}: {weight}");
+        }
+    }
+
+    #[test]
+    fn an_agreement_time_of_clear_looks_convinces_and_half_of_it_does_not() {
+        for (verdict, reminder) in [(Verdict::Bare, Reminder::Mask), (Verdict::NoseOut, Reminder::Nose)] {
+            let mut belief = Belief::default();
+            let look = face(verdict, if verdict == Verdict::Bare { 1.0 } else { 0.0 }, 1.0);
+            for _ in 0..5 {
+                belief.look(&look, SECOND / 10, SECOND);
+            }
+            assert!(!belief.is_uncovered() && belief.likelier() == reminder, "{belief:?}");
+            for _ in 0..6 {
+                belief.look(&look, SECOND / 10, SECOND);
+            }
+            assert!(belief.is_uncovered() && !belief.is_certain_of(reminder), "{belief:?}");
+            for _ in 0..10 {
+                belief.look(&look, SECOND / 10, SECOND);
+            }
+            assert!(belief.is_certain_of(reminder), "{belief:?}");
+        }
+    }
+
+    #[test]
+    fn a_look_that_comes_late_is_one_look() {
+        let beliefs = [400, 401, 60_000].map(|wait| {
+            let mut belief = Belief::default();
+            belief.look(&face(Verdict::Bare, 1.0, 1.0), Duration::from_millis(wait), SECOND);
+            belief
+        });
+        assert!(beliefs.iter().all(|belief| belief == &beliefs[0]), "{beliefs:?}");
+    }
+
+    #[test]
+    fn what_was_seen_fades_in_minutes_in_view_and_in_seconds_out_of_it() {
+        let mut belief = Belief([0.0, 0.0, 1.0]);
+        belief.pass(SECOND * 10, true, SECOND);
+        assert!(close(belief.of(Reminder::Mask), 1.0 - 0.75 * (1.0 - (-0.01f32).exp())), "{belief:?}");
+        let mut belief = Belief([1.0, 0.0, 0.0]);
+        belief.pass(SECOND * 20, false, SECOND);
+        assert!(close(belief.of(Reminder::Nose), 0.15 * (1.0 - (-1.0f32).exp())), "{belief:?}");
+        // However impatient: at least a second.
+        let mut belief = Belief([0.0, 0.0, 1.0]);
+        belief.pass(SECOND / 10, true, Duration::ZERO);
+        assert!(belief.of(Reminder::Mask) > 0.9, "{belief:?}");
+    }
+
+    #[test]
+    fn a_verdict_surprises_by_how_little_it_was_believed() {
+        let belief = Belief([0.7, 0.1, 0.2]);
+        assert!(close(belief.surprise(Verdict::Covered), 0.3));
+        assert!(close(belief.surprise(Verdict::Bare), 0.8));
+        assert!(close(belief.surprise(Verdict::Unsure), 0.0));
+    }
+}

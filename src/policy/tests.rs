@@ -333,6 +333,14 @@ fn who_leaves_at_the_edge_and_comes_back_is_told_again() {
         let walk = |t: f32| vec![face(660.0 - 160.0 * t, 90.0, Bare)];
         door.show(4.2, walk).nobody(5.0).show(4.2, walk);
         assert_eq!(door.reminders(), [Reminder::Mask; 2], "{rate}/s");
+
+        // Out at the edge, and in again where they went out; who only steps aside is the same.
+        for (away, reminders) in [(5.0, 2), (2.0, 1)] {
+            let mut door = Door::at(rate);
+            let out = |t: f32| vec![face(360.0 - 100.0 * t, 90.0, Bare)];
+            door.show(3.0, out).nobody(away).show(3.0, |t| out(3.0 - t));
+            assert_eq!(door.reminders().len(), reminders, "{rate}/s");
+        }
     }
 }
 
@@ -354,6 +362,17 @@ fn in_a_mask_after_an_absence_it_is_somebody_else_who_may_be_told() {
     let mut door = Door::at(10);
     door.stand(4.0, Bare).stand(6.0, Covered).stand(8.0, Bare);
     assert_eq!(door.reminders(), [Reminder::Mask]);
+}
+
+#[test]
+fn stills_held_before_the_camera_are_visitors_too() {
+    // As the emulated entrance shows them: at one place, without moving.
+    for rate in [3, 10] {
+        let mut door = Door::at(rate);
+        let still = |verdict| move |_| vec![face(300.0, 130.0, verdict)];
+        door.show(5.0, still(Bare)).nobody(20.0).show(5.0, still(Covered)).show(8.0, still(Bare));
+        assert_eq!(door.reminders(), [Reminder::Mask; 2], "{rate}/s");
+    }
 }
 
 #[test]
@@ -427,6 +446,21 @@ fn who_cross_keep_their_tracks_and_nobody_is_told_twice() {
             assert_eq!(ids[0], [Some(TrackId(1)), Some(TrackId(2))]);
             assert_eq!(ids.last(), Some(&ids[0]), "{rate}/s, hidden for {hidden}: {ids:?}");
         }
+    }
+}
+
+#[test]
+fn who_meet_and_turn_back_are_told_apart_by_what_they_wear() {
+    for rate in [5, 10, 30] {
+        let mut door = Door::at(rate);
+        // They come to within a third of a face and go back to where they came from.
+        let apart = |t: f32| 12.0 + 100.0 * (t - 2.0).abs();
+        let both = |t| vec![face(320.0 - apart(t), 84.0, Bare), face(320.0 + apart(t), 84.0, Covered)];
+        door.show(0.1, |_| both(0.0));
+        let ids = door.policy.tracks().to_vec();
+        door.show(4.0, both);
+        assert_eq!(door.policy.tracks(), ids, "{rate}/s");
+        assert_eq!(door.reminders(), [Reminder::Mask], "{rate}/s");
     }
 }
 

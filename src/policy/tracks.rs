@@ -144,7 +144,7 @@ impl Tracks {
             let Some(index) = track.face else { continue };
             if let Some(place) = places[index] {
                 let absent = now - track.seen;
-                track.motion.moves(now, absent, place, picture);
+                track.motion.moves(absent, place, picture);
                 track.visit.look(now, absent, &faces[index], times);
             }
             track.seen = now;
@@ -155,7 +155,7 @@ impl Tracks {
             if let (None, &Some(place)) = (self.ids[index], place) {
                 let mut visit = Visit::default();
                 visit.look(now, Duration::ZERO, &faces[index], times);
-                self.welcome(now, Motion::new(now, place, picture, bearing), visit, index);
+                self.welcome(now, Motion::new(place, picture, bearing), visit, index);
             }
         }
     }

@@ -23,3 +23,14 @@ pub const fn text(reminder: Reminder) -> &'static str {
         Reminder::Nose => "reminder: please cover your nose, too",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reminder_says_what_to_do() {
+        assert!(text(Reminder::Mask).ends_with("please put on a mask"));
+        assert!(text(Reminder::Nose).ends_with("please cover your nose, too"));
+    }
+}

@@ -146,6 +146,44 @@ fn a_buzzer_that_fails_becomes_a_fault() {
     time.pass(&signals, SECOND, || signals.notes.has(Fault::NoBuzzer));
 }
 
+/// A pin whose driver does not come back until it is let.
+#[derive(Clone, Debug, Default)]
+struct Stuck(Arc<Mutex<()>>);
+
+impl ErrorType for Stuck {
+    type Error = Infallible;
+}
+
+impl OutputPin for Stuck {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        self.set_high()
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        drop(self.0.lock().unwrap());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_player_that_hangs_in_a_driver_is_not_alive_until_it_comes_back() {
+    let (pin, time) = (Stuck::default(), Hand::default());
+    let hang = pin.0.lock().unwrap();
+    let led = Led::new(pin.clone());
+    let signals = Signals::with_clock(None::<Buzzer<Notebook>>, Some(led), Melodies::default(), time);
+    // It has looked once, before it set the pin.
+    for _ in 0..100 {
+        assert!(!signals.is_alive());
+        thread::yield_now();
+    }
+    drop(hang);
+    let start = Instant::now();
+    while !signals.is_alive() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it never comes back");
+        thread::yield_now();
+    }
+}
+
 #[test]
 fn a_pc_gets_the_terminal() {
     let signals = Signals::start(&Board::detect(), &Settings::default());
@@ -155,4 +193,5 @@ fn a_pc_gets_the_terminal() {
     signals.frame_done();
     signals.remind(Reminder::Nose);
     signals.fault(Fault::NoCamera);
+    assert!(signals.is_alive(), "nobody plays who could hang");
 }

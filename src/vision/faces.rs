@@ -103,13 +103,37 @@ impl FaceFinder {
     fn look(&mut self, frame: &Frame, view: View) -> Result<Found, RuntimeError> {
         self.resampler.fill(frame, view, self.network.input());
         self.network.run()?;
+        Ok(self.found(frame, view))
+    }
+
+    /// What the network says of a look, in pixels of the frame.
+    fn found(&mut self, frame: &Frame, view: View) -> Found {
         self.candidates.clear();
         let least = self.gathered.least(self.threshold);
         for (at, stride) in STRIDES.into_iter().enumerate() {
             let (scores, boxes) = (self.network.output(2 * at), self.network.output(2 * at + 1));
             decode(scores, boxes, stride, least, &mut self.candidates);
         }
-        Ok(in_frame(&mut self.candidates, view, frame))
+        in_frame(&mut self.candidates, view, frame)
+    }
+}
+
+/// [`FaceFinder::find`] with one look, step by step.
+#[cfg(feature = "ledger")]
+impl FaceFinder {
+    pub(super) fn show_whole(&mut self, frame: &Frame) {
+        self.gathered.plan(frame, Looks::One);
+        self.resampler.fill(frame, self.gathered.view(0), self.network.input());
+    }
+
+    pub(super) fn run(&mut self) -> Result<(), RuntimeError> {
+        self.network.run()
+    }
+
+    pub(super) fn boxes(&mut self, frame: &Frame) -> usize {
+        let found = self.found(frame, self.gathered.view(0));
+        self.gathered.add(0, &found, frame);
+        self.gathered.faces(frame, self.threshold).len()
     }
 }
 

@@ -4,6 +4,9 @@ mod faces;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "ledger")]
+#[doc(hidden)]
+pub mod ledger;
 mod looks;
 mod mouth;
 mod resample;

@@ -20,7 +20,7 @@ mod taps;
 use std::ops::Range;
 
 use portable::Quad;
-use taps::{Axis, Taps};
+use taps::{Axis, Pattern, Seen, Taps, WINDOW};
 
 use crate::frame::{Frame, PixelFormat};
 
@@ -55,11 +55,10 @@ pub(super) struct Resampler {
     /// Output pixels of a row, and rows.
     width: usize,
     height: usize,
-    /// What each output pixel of a line sees, in the order in which it is stored, and the same at half the size.
-    taps: Vec<Taps>,
+    seen: Seen,
     /// Stored rows made one, in 256ths: one plane behind the other.
     values: Vec<u16>,
-    /// The same as pixels.
+    /// The same as pixels, and room for a window.
     pixels: Vec<Quad>,
     /// The line's pixels.
     line: Vec<Quad>,
@@ -74,9 +73,9 @@ impl Resampler {
         Self {
             width,
             height,
-            taps: Vec::with_capacity(longer),
+            seen: Seen::with_capacity(longer),
             values: vec![0; WIDEST * 3],
-            pixels: vec![[0; 4]; WIDEST],
+            pixels: vec![[0; 4]; WIDEST + WINDOW],
             line: vec![[0; 4]; longer],
             colours: vec![0; longer * 3],
         }
@@ -103,9 +102,9 @@ impl Resampler {
         }
         // From here on by stored rows and columns.
         if orientation.swaps_axes() {
-            let seen = self.plan(down, rows.clone(), orientation.reverses_rows());
+            self.plan(down, rows.clone(), orientation.reverses_rows());
             for column in columns {
-                self.line(frame, &across.taps(column), &seen, orientation.reverses_rows());
+                self.line(frame, &across.taps(column), orientation.reverses_rows());
                 let colours = &mut self.colours[..rows.len() * 3];
                 colour(frame.format(), &self.line[..rows.len()], colours);
                 for (row, colours) in rows.clone().zip(colours.chunks_exact(3)) {
@@ -113,9 +112,9 @@ impl Resampler {
                 }
             }
         } else {
-            let seen = self.plan(across, columns.clone(), orientation.reverses_columns());
+            self.plan(across, columns.clone(), orientation.reverses_columns());
             for row in rows {
-                self.line(frame, &down.taps(row), &seen, orientation.reverses_columns());
+                self.line(frame, &down.taps(row), orientation.reverses_columns());
                 let output = &mut input[(row * width + columns.start) * 3..][..columns.len() * 3];
                 colour(frame.format(), &self.line[..columns.len()], output);
             }
@@ -123,32 +122,23 @@ impl Resampler {
     }
 
     /// Plans the lines, each of which has these `outputs` of `axis`.
-    fn plan(&mut self, axis: Axis, outputs: Range<usize>, reversed: bool) -> Seen {
-        self.taps.clear();
-        self.taps.extend(outputs.map(|at| axis.taps(at).0));
-        if reversed {
-            self.taps.reverse();
-        }
-        let (first, last) = (self.taps[0].first, self.taps[self.taps.len() - 1].last);
-        // Two pixels that share their chroma stay together.
-        let start = first / 2 * 2;
-        let is_paired = |(at, taps): (usize, &Taps)| taps.is_pair() && taps.first == start + 2 * at;
-        let paired = self.taps.iter().enumerate().all(is_paired);
-        let length = last + 1 - start;
+    fn plan(&mut self, axis: Axis, outputs: Range<usize>, reversed: bool) {
+        let Range { start, end } = outputs;
+        self.seen.plan(outputs.map(|at| axis.taps(if reversed { start + end - 1 - at } else { at }).0));
         // A row that is longer than those before.
-        if self.pixels.len() < length {
-            self.pixels.resize(length, [0; 4]);
+        let length = self.seen.length();
+        if self.values.len() < length * 3 {
+            self.pixels.resize(length + WINDOW, [0; 4]);
             self.values.resize(length * 3, 0);
         }
-        Seen { start, length, paired }
     }
 
     /// Makes a line of what the stored rows of `rows` (and of planes at half the size) show.
-    fn line(&mut self, frame: &Frame, rows: &(Taps, Taps), seen: &Seen, reversed: bool) {
-        let &Seen { start, length, paired } = seen;
-        let count = self.taps.len();
+    fn line(&mut self, frame: &Frame, rows: &(Taps, Taps), reversed: bool) {
+        let (start, length, pattern) = (self.seen.start(), self.seen.length(), self.seen.pattern());
+        let paired = pattern == Pattern::Pairs;
+        let line = &mut self.line[..self.seen.taps().len()];
         let (data, stride) = (frame.data(), frame.stride());
-        let line = &mut self.line[..count];
         // Makes one row of what a plane's rows hold from `offset` on.
         let one = |taps: &Taps, stride: usize, offset: usize, values: &mut [u16]| {
             lines::rows(&data[offset + taps.first * stride..], stride, taps, values);
@@ -207,21 +197,16 @@ impl Resampler {
                 }
             }
         }
-        if !paired {
-            lines::columns(pixels, start, &self.taps, line);
+        match pattern {
+            Pattern::Same => line.copy_from_slice(&pixels[..line.len()]),
+            Pattern::Pairs => {}
+            Pattern::Windows => lines::windows(&self.pixels, self.seen.windows(), line),
+            Pattern::Any => lines::columns(pixels, &self.seen, line),
         }
         if reversed {
             line.reverse();
         }
     }
-}
-
-/// Which stored pixels a line sees: `length` of them from `start` on, which is even.
-struct Seen {
-    start: usize,
-    length: usize,
-    /// Each output pixel is the mean of two, which share their chroma, without gaps.
-    paired: bool,
 }
 
 /// The colours of a format's pixels, as a network takes them.
@@ -499,8 +484,8 @@ mod tests {
         let mut resampler = Resampler::new(32, 24);
         let mut input = vec![0; 32 * 24 * 3];
         let places = |resampler: &Resampler| {
-            let Resampler { taps, values, pixels, line, colours, .. } = resampler;
-            (taps.as_ptr(), values.as_ptr(), pixels.as_ptr(), line.as_ptr(), colours.as_ptr())
+            let Resampler { seen, values, pixels, line, colours, .. } = resampler;
+            (seen.taps().as_ptr(), values.as_ptr(), pixels.as_ptr(), line.as_ptr(), colours.as_ptr())
         };
         let before = places(&resampler);
         for format in FORMATS {

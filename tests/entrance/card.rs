@@ -2,6 +2,7 @@
 //! was built with the card's own fragment.  Nothing of the guest comes from outside of the image but the kernel, which
 //! on a real Pi the firmware loads from there.
 
+use std::env;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -10,9 +11,10 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Instant;
 
+use crate::faults::code;
 use crate::firmware;
 use crate::machine::{self, Machine, Parts};
-use crate::{Entrance, MJPEG_CAMERA};
+use crate::{Entrance, MJPEG_CAMERA, pwm};
 
 /// An SD card of QEMU has a size that is a power of two, in bytes.
 const CARD_SIZE: u64 = 128 << 20;
@@ -32,7 +34,7 @@ const HARMLESS_WARNINGS: [&str; 2] = [
 /// What maskbell says where there is no USB and so no camera, as soon as it looks for one.
 const READY_PI_3: &str = "no camera";
 
-/// Power cuts that a card must survive.
+/// Power cuts that a card must survive, unless `MASKBELL_POWER_CUTS` says how many.
 const POWER_CUTS: u32 = 20;
 
 /// The files of the project.
@@ -53,10 +55,15 @@ fn run(command: &mut Command) -> String {
 
 /// Assembles a card's image for `board` in a folder of this name; what is in `extra` is added to its root.
 fn assemble(name: &str, board: &str, extra: Option<&Path>) -> PathBuf {
+    assemble_with(firmware::path(), name, board, extra)
+}
+
+/// As [`assemble`], with this program.
+fn assemble_with(program: &Path, name: &str, board: &str, extra: Option<&Path>) -> PathBuf {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     run(Command::new(project("tests/entrance/card/image.sh"))
         .arg(machine::home().join("card"))
-        .arg(firmware::path())
+        .arg(program)
         .arg(board)
         .arg(&out)
         .args(extra));
@@ -283,6 +290,94 @@ fn a_pi_3_boots_from_its_sd_card_without_a_warning() {
 
 #[test]
 #[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
+fn restarts_in_a_row_are_counted_explained_shown_and_paused_after() {
+    let faulty = assemble_with(firmware::faulty(), "faulty-card", "pi4", None);
+    let folder = machine::folder();
+    let image = insert(&faulty, folder.path());
+    let arguments = command_line(&[]);
+    let arguments = format!("MASKBELL_PANIC=note {arguments}");
+    let parts = Parts { card: Some(&image), arguments: &arguments, restarts: true, ..Parts::default() };
+    let mut entrance = Entrance::build(MJPEG_CAMERA, &parts);
+    entrance.camera.plug();
+    entrance.machine.line("start 1 in a row");
+    for start in 2..=4 {
+        entrance.machine.line("as MASKBELL_PANIC asks for");
+        entrance.machine.line(&format!("start {start} in a row"));
+        entrance.machine.line(if start == 2 { "the machine was restarted" } else { "times in a row" });
+        let words = entrance.machine.line("the run before: ");
+        assert!(words.contains("thread signals: panicked at src/"), "the panic is not told: {words}");
+        assert!(words.ends_with("as MASKBELL_PANIC asks for"), "the panic is not told: {words}");
+        let words = entrance.machine.line("the run before: ");
+        assert!(words.contains("Kernel panic - not syncing"), "the kernel's panic is not told: {words}");
+    }
+    entrance.machine.line("it pauses for 15 s");
+    entrance.shows_code(code::RESTARTS);
+    assert!(!entrance.machine.had_event("WATCHDOG"), "a pause is no hang");
+    assert!(!pwm::sounds(&entrance.machine));
+    is_untouched(&faulty, &image);
+}
+
+/// The first sector of a card's partition.
+fn first_sector(card: &Path, partition: usize) -> u64 {
+    let image = fs::read(card.join("sdcard.img")).expect("an image");
+    u32::from_le_bytes(*image[446 + 16 * partition + 8..].first_chunk().expect("four bytes")).into()
+}
+
+#[test]
+#[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
+fn a_first_partition_that_cannot_be_read_costs_the_settings_alone() {
+    let folder = machine::folder();
+    let image = insert(card(), folder.path());
+    let bytes = fs::read(&image).expect("the card is a file");
+    let settings = fs::read(project("buildroot/board/maskbell.toml")).expect("the card has settings");
+    let position = bytes.windows(64).position(|window| window == &settings[..64]);
+    let position = position.expect("the settings lie on the card as they are") as u64;
+    let start = first_sector(card(), 0);
+    for (sector, says) in
+        [(start, "cannot be mounted on /boot"), (position / 512, "maskbell.toml cannot be read")]
+    {
+        let arguments = command_line(&[]);
+        let parts =
+            Parts { card: Some(&image), unreadable: &[sector], arguments: &arguments, ..Parts::default() };
+        let mut entrance = Entrance::build(MJPEG_CAMERA, &parts);
+        entrance.camera.plug();
+        entrance.machine.line(says);
+        entrance.machine.line("watching");
+        entrance.hears_melody(|melodies| &melodies.ready);
+        entrance.shows_code(code::BAD_CONFIG);
+        entrance.shows("bare");
+        entrance.hears_melody(|melodies| &melodies.mask);
+    }
+    is_untouched(card(), &image);
+}
+
+#[test]
+#[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
+fn a_root_that_cannot_be_read_ends_in_restarts() {
+    let folder = machine::folder();
+    let image = insert(card(), folder.path());
+    let start = first_sector(card(), 1);
+    let length = fs::metadata(card().join("rootfs.squashfs")).expect("the root is a file").len() / 512;
+    // The superblock, and what is in the middle of the program.
+    for (sector, says) in [(start, "Unable to mount root"), (start + length / 2, "Attempted to kill init")] {
+        let arguments = command_line(&[]);
+        let parts = Parts {
+            card: Some(&image),
+            unreadable: &[sector],
+            arguments: &arguments,
+            restarts: true,
+            ..Parts::default()
+        };
+        let mut entrance = Entrance::build(MJPEG_CAMERA, &parts);
+        let panic = entrance.machine.line("Kernel panic");
+        assert!(panic.contains(says), "sector {sector}: {panic}");
+        entrance.machine.event("RESET");
+        is_untouched(card(), &image);
+    }
+}
+
+#[test]
+#[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
 fn a_power_cut_at_any_moment_leaves_the_card_as_it_was() {
     let folder = machine::folder();
     let image = insert(card(), folder.path());
@@ -292,7 +387,9 @@ fn a_power_cut_at_any_moment_leaves_the_card_as_it_was() {
     let longest = switched_on.elapsed() * 5 / 4;
     is_untouched(card(), &image);
     let random = RandomState::new();
-    for cut in 0..POWER_CUTS {
+    let cuts =
+        env::var("MASKBELL_POWER_CUTS").map_or(POWER_CUTS, |cuts| cuts.parse().expect("a number of cuts"));
+    for cut in 0..cuts {
         let share = random.hash_one(cut) as f64 / u64::MAX as f64;
         let after = longest.mul_f64(share);
         let machine = raspberry_pi_3(&image, &command_line(&[]));

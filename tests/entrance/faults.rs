@@ -8,15 +8,16 @@ use tempfile::TempDir;
 
 use crate::firmware;
 use crate::machine::{Machine, Parts};
-use crate::{Camera, Entrance, MJPEG_CAMERA, SMALL_CAMERA, YUYV_CAMERA, scene};
+use crate::{Camera, Entrance, MJPEG_CAMERA, SMALL_CAMERA, YUYV_CAMERA, pwm, scene};
 
 /// What the LED shows, in short blinks after a long one.
-mod code {
-    pub(super) const NO_CAMERA: usize = 1;
-    pub(super) const NO_FRAMES: usize = 2;
-    pub(super) const NO_BUZZER: usize = 3;
-    pub(super) const NO_MODEL: usize = 4;
-    pub(super) const BAD_CONFIG: usize = 5;
+pub(crate) mod code {
+    pub(crate) const NO_CAMERA: usize = 1;
+    pub(crate) const NO_FRAMES: usize = 2;
+    pub(crate) const NO_BUZZER: usize = 3;
+    pub(crate) const NO_MODEL: usize = 4;
+    pub(crate) const BAD_CONFIG: usize = 5;
+    pub(crate) const RESTARTS: usize = 7;
 }
 
 #[test]
@@ -211,6 +212,87 @@ fn a_player_that_hangs_ends_in_a_restart() {
           for t in $($b ls /proc/1/task); do [ $t = 1 ] || p=$t; done
           echo 1 > /g/a/cgroup.procs; sign; echo $p > /g/a/t/cgroup.threads; echo 1 > /g/a/t/cgroup.freeze",
     );
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_tone_does_not_outlast_the_player_that_hangs() {
+    // Two minutes of one tone: whole notes at 25 quarter notes a minute.
+    let config = format!("[melodies]\nmask = \"x:d=1,o=6,b=25:{}a\"\n", "a,".repeat(12));
+    let folder = TempDir::new().unwrap();
+    let image = boot_partition(folder.path(), Some(config.as_bytes()));
+    let beside = "$b mkdir /g; $b mount -t cgroup2 none /g; $b mkdir /g/a
+          $b mkdir /g/a/t; echo threaded > /g/a/t/cgroup.type
+          for t in $($b ls /proc/1/task); do [ $t = 1 ] || p=$t; done
+          echo 1 > /g/a/cgroup.procs; sign; echo $p > /g/a/t/cgroup.threads; echo 1 > /g/a/t/cgroup.freeze";
+    let parts = Parts {
+        disks: &[&image],
+        arguments: "MASKBELL_BOOT=/dev/vda",
+        restarts: true,
+        beside,
+        ..Parts::default()
+    };
+    let mut entrance = Entrance::build(MJPEG_CAMERA, &parts);
+    entrance.camera.plug();
+    entrance.hears_melody(|melodies| &melodies.ready);
+    entrance.shows("bare");
+    entrance.machine.line("reminder: please put on a mask");
+    entrance.machine.until("the tone", |machine| pwm::sounds(machine).then_some(()));
+    entrance.machine.give_sign();
+    entrance.machine.line("the thread that plays hangs");
+    entrance.machine.until("silence", |machine| (!pwm::sounds(machine)).then_some(()));
+    assert!(!entrance.machine.had_event("WATCHDOG"), "the silence came with the restart");
+    entrance.machine.event("WATCHDOG");
+    assert!(!pwm::sounds(&entrance.machine));
+    // It would be remembered, for as long as it holds.
+    entrance.shows("empty");
+    entrance.machine.take_sign_back();
+    entrance.machine.line("watchdog: 15 s");
+    entrance.machine.line("watching");
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_tone_does_not_outlast_a_panic() {
+    let parts = Parts {
+        firmware: firmware::faulty(),
+        restarts: true,
+        arguments: "MASKBELL_PANIC=note",
+        ..Parts::default()
+    };
+    let mut entrance = Entrance::build(MJPEG_CAMERA, &parts);
+    entrance.camera.plug();
+    entrance.machine.line("as MASKBELL_PANIC asks for");
+    // The registers outlast the restart, and the machine takes long to come back to them.
+    entrance.machine.event("RESET");
+    assert!(!pwm::sounds(&entrance.machine), "the tone goes on until the next start");
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_tone_that_sounds_already_is_ended_at_the_start() {
+    let mut entrance = Entrance::build(MJPEG_CAMERA, &Parts::default());
+    pwm::start_sound(&entrance.machine);
+    entrance.machine.line("buzzer: GPIO18");
+    assert!(!pwm::sounds(&entrance.machine));
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_calendar_that_stands_or_jumps_changes_nothing() {
+    // A Raspberry Pi has no clock that goes on without power: what it believes is anybody's guess.
+    let beside = "$b date -s 1970-01-01; sign; $b date -s 2037-12-31; while $b sleep 1; do $b date -s 2001-09-09; done";
+    let mut entrance = Entrance::build(MJPEG_CAMERA, &Parts { beside, ..Parts::default() });
+    entrance.camera.plug();
+    entrance.hears_melody(|melodies| &melodies.ready);
+    entrance.machine.give_sign();
+    entrance.machine.line("2037");
+    // Now it stands.
+    entrance.machine.line("2001");
+    entrance.visits();
+    entrance.shows("empty");
+    entrance.machine.line("2001");
+    assert!(!entrance.machine.had_event("WATCHDOG"));
 }
 
 #[test]

@@ -54,6 +54,8 @@ pub(crate) struct Parts<'a> {
     /// The image of an SD card to boot from, with the kernel that `card/kernel.sh` built and the card's command line in
     /// `arguments`.
     pub(crate) card: Option<&'a Path>,
+    /// Sectors of the card that cannot be read; it is a disk then, whose errors reach the kernel.
+    pub(crate) unreadable: &'a [u64],
     /// Whether the device tree has a PWM.
     pub(crate) pwm: bool,
     /// Whether it has a watchdog.
@@ -74,6 +76,7 @@ impl Default for Parts<'_> {
         Self {
             firmware: firmware::path(),
             card: None,
+            unreadable: &[],
             pwm: true,
             watchdog: true,
             restarts: false,
@@ -132,10 +135,12 @@ impl Machine {
         }
         let mut arguments = format!("{KERNEL_ARGUMENTS} mem={KERNEL_MEMORY}");
         if let Some(card) = parts.card {
-            qemu.args(["-device", "sdhci-pci", "-device", "sd-card,drive=card", "-drive"])
-                .arg(format!("if=none,id=card,format=raw,file={}", card.display()))
-                .arg("-kernel")
-                .arg(home.join("card/Image"));
+            let reader: &[&str] = match parts.unreadable {
+                [] => &["-device", "sdhci-pci", "-device", "sd-card,drive=card"],
+                _ => &["-device", "virtio-blk-pci,drive=card"],
+            };
+            qemu.args(reader).arg("-drive").arg(card_drive(card, parts.unreadable));
+            qemu.arg("-kernel").arg(home.join("card/Image"));
         } else {
             fs::write(file("initramfs"), initramfs::build(&home, parts.firmware, parts.beside))
                 .expect("space for the initramfs");
@@ -278,6 +283,19 @@ pub(crate) fn folder() -> TempDir {
         false => TempDir::with_prefix("entrance-"),
     };
     folder.expect("a temporary folder")
+}
+
+/// QEMU's drive for a card with sectors that cannot be read ("QEMU: docs/devel/blkdebug.rst").
+fn card_drive(card: &Path, unreadable: &[u64]) -> String {
+    let mut drive = format!(
+        "if=none,id=card,driver=raw,file.driver=blkdebug,file.image.driver=file,file.image.filename={}",
+        card.display()
+    );
+    for (number, sector) in unreadable.iter().enumerate() {
+        let rule = format!("file.inject-error.{number}");
+        drive += &format!(",{rule}.event=none,{rule}.iotype=read,{rule}.sector={sector},{rule}.once=off");
+    }
+    drive
 }
 
 /// QEMU with what the device tree depends on.

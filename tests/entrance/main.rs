@@ -121,7 +121,7 @@ impl Entrance {
 
     /// Waits until whoever was there is forgotten, and checks that the loop leaves Rust's heap alone meanwhile.
     fn stays_empty(&mut self) {
-        // A visitor is forgotten after four seconds.  Reports come every ten seconds of the machine's time; the first
+        // Who went out of sight in the middle of the picture may be back: in a mask it is another visitor.  Reports come every ten seconds of the machine's time; the first
         // one covers what was before, too.
         const REPORT: &str = "heap calls";
         self.shows("empty");

@@ -80,6 +80,22 @@ impl Ear {
     }
 }
 
+/// Whether a channel of `machine`'s PWM sounds at this moment.
+pub(crate) fn sounds(machine: &Machine) -> bool {
+    let mut sounding = [None; 2];
+    listen(&machine.registers(ADDRESS), &mut sounding, &Mutex::default());
+    sounding.iter().any(Option::is_some)
+}
+
+/// Lets a channel sound, whatever the machine does.
+pub(crate) fn start_sound(machine: &Machine) {
+    let registers = machine.registers(ADDRESS);
+    // Control, and range and data of the first channel: 2 kHz at 50 %.
+    for (register, value) in [(4, 5000), (5, 2500), (0, 1)] {
+        registers.write(register, value);
+    }
+}
+
 impl Drop for Ear {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);

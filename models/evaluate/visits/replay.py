@@ -43,7 +43,7 @@ def _stays(path: Path) -> Iterator[tuple[Played, Iterable[dict]]]:
 def prepare(clips: list[Clip], looks: Path, stays: Path, out: Path) -> tuple[Path, Path]:
     """All looks in one file, as the example reads them, and the truth about them in another; made once."""
     everything, truths, key = (out / name for name in ("replay.jsonl", "truth.jsonl", "replay.key"))
-    names = "\n".join([stays.name, *sorted(f"{clip.suite}/{clip.name}" for clip in clips)])
+    names = "\n".join([stays.name, *sorted(f"{clip.suite}/{clip.name} {clip.about}" for clip in clips)])
     newest = max(looks_of(looks, clip).stat().st_mtime for clip in clips)
     wanted = hashlib.sha256(f"{names}\n{newest}".encode()).hexdigest()
     if key.exists() and key.read_text() == wanted:
@@ -62,7 +62,7 @@ def prepare(clips: list[Clip], looks: Path, stays: Path, out: Path) -> tuple[Pat
     with everything.open("w") as lines, truths.open("w") as about:
         for play, part, said in all_plays():
             for look in part:
-                line = {"clip": play.name, "at": look["at"], "faces": look["faces"]}
+                line = {"clip": play.name} | {key: look[key] for key in ("at", "size", "faces") if key in look}
                 lines.write(json.dumps(line, separators=(",", ":")) + "\n")
             about.write(json.dumps([play.name, play.suite, play.rate, play.about, play.truth, said]) + "\n")
     key.write_text(wanted)
@@ -86,7 +86,7 @@ def replay(looks: Path, everything: Path, truths: Path) -> tuple[list[Played], s
         plays.append(play)
         if about.get("native"):
             native += 1
-            same += [(one.time, one.kind) for one in play.said] == [
-                (one["time"], one["reminder"]) for one in recorded
+            same += [(round(one.time, 4), one.kind) for one in play.said] == [
+                (round(one["time"], 4), one["reminder"]) for one in recorded
             ]
     return plays, f"{same} of {native}"

@@ -40,9 +40,10 @@ class Played:
 
     def hear(self, said: Iterable[dict]) -> None:
         """Takes the program's reminders."""
-        truth = dict(self.truth)
+        # Reading and writing a number may change its last digit.
+        truth = {round(time, 4): who for time, who in self.truth}
         self.said = [
-            Reminder(one["time"], one["reminder"], whose(one["box"], truth.get(one["time"], {})))
+            Reminder(one["time"], one["reminder"], whose(one["box"], truth.get(round(one["time"], 4), {})))
             for one in said
         ]
 
@@ -67,7 +68,7 @@ def hour(looks: list[dict], name: str) -> Iterable[dict]:
         level = levels[rng.integers(len(levels))]
         for index, drawn in enumerate(rng.integers(len(level), size=60 * WATCHED)):
             at = round(60 * minute + index / WATCHED, 4)
-            yield {"at": at, "faces": level[drawn]["faces"]}
+            yield level[drawn] | {"at": at}
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,60 @@ fn a_model_that_does_not_load_is_shown_without_any_frame() {
 }
 
 #[test]
+fn of_several_lasting_faults_the_one_shows_that_explains_the_most() {
+    let all = Told { frames: 1, model: true, restarts: true, buzzer: true, config: true, ..NOTHING };
+    let all = Told { camera: Some(Fault::NoFrames), ..all };
+    let shown = |told: Told| {
+        let mut player = Player { greeted: true, ..Player::new(Melodies::default()) };
+        player.next_cycle(told)
+    };
+    let without_camera = Told { camera: None, ..all };
+    let without_model = Told { model: false, ..without_camera };
+    let without_restarts = Told { restarts: false, ..without_model };
+    let without_buzzer = Told { buzzer: false, ..without_restarts };
+    let order = [all, without_camera, without_model, without_restarts, without_buzzer].map(shown);
+    let codes = [Fault::NoFrames, Fault::NoModel, Fault::Restarts, Fault::NoBuzzer, Fault::BadConfig];
+    assert_eq!(order, codes.map(|fault| Some(Pattern::Code(fault))));
+    assert_eq!(shown(Told { config: false, ..without_buzzer }), Some(Pattern::Beat));
+}
+
+#[test]
+fn restarts_are_shown_while_it_pauses_and_until_they_are_over() {
+    let mut player = Player::new(Melodies::default());
+    let restarts = |now| Told { restarts: now < 12_000, ..frames(6000, 20_000)(now) };
+    let lit = watch(&mut player, 20_000, restarts);
+    let blinks = |from, until, length| {
+        lit.iter().filter(|(on, off)| (from..until).contains(on) && off - on == length).count()
+    };
+    // A code takes 6 seconds: one before there are frames, one after, and then it beats.
+    assert_eq!((blinks(0, 6000, 900), blinks(0, 6000, 200)), (1, 7), "{lit:?}");
+    assert_eq!(blinks(6000, 13_000, 900), 1, "{lit:?}");
+    assert_eq!((blinks(15_000, 20_000, 900), blinks(15_000, 20_000, 100)), (0, 5), "{lit:?}");
+}
+
+#[test]
+fn each_fault_is_noted_as_itself_and_one_can_be_over() {
+    let notes = Notes::default();
+    for fault in [Fault::NoCamera, Fault::NoFrames] {
+        notes.fault(fault);
+        assert_eq!(notes.take().camera, Some(fault));
+    }
+    let seen = |notes: &Notes| {
+        let told = notes.take();
+        [told.buzzer, told.model, told.config, told.restarts]
+    };
+    let faults = [Fault::NoBuzzer, Fault::NoModel, Fault::BadConfig, Fault::Restarts];
+    for (count, fault) in faults.into_iter().enumerate() {
+        assert!(!notes.has(fault));
+        notes.fault(fault);
+        assert!(notes.has(fault));
+        assert_eq!(seen(&notes), [0, 1, 2, 3].map(|index| index <= count));
+    }
+    notes.over(Fault::Restarts);
+    assert_eq!(seen(&notes), [true, true, true, false]);
+}
+
+#[test]
 fn notes_come_over_once_and_frames_end_a_camera_fault() {
     let notes = Notes::default();
     notes.request(Tone::Nose);
@@ -179,4 +233,19 @@ fn notes_come_over_once_and_frames_end_a_camera_fault() {
     assert_eq!((after.frames, after.camera, after.config), (2, None, true));
     notes.frames.store(u32::MAX, Ordering::Relaxed);
     assert!(!notes.frame_done(), "the count starts again, the device does not");
+}
+
+#[test]
+fn the_machines_clock_waits_for_a_moment_or_a_wake_up() {
+    let clock = MachineClock::start();
+    let until = clock.now() + 20 * MS;
+    let mut turns = 0;
+    while clock.now() < until {
+        clock.wait(Some(until));
+        turns += 1;
+    }
+    // It may wake up too early, but does not turn on the spot.
+    assert!(turns < 100, "{turns} turns");
+    thread::current().unpark();
+    clock.wait(None);
 }

@@ -1,7 +1,7 @@
 //! The portable loops, compiled for AVX2.
 
 use super::portable::{self, Quad};
-use super::taps::Taps;
+use super::taps::{Seen, Taps, Window};
 
 macro_rules! compiled {
     ($($name:ident $(<const $n:ident>)? ($($argument:ident: $type:ty),*);)*) => {
@@ -16,7 +16,8 @@ macro_rules! compiled {
 
 compiled! {
     rows(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]);
-    columns(line: &[Quad], start: usize, taps: &[Taps], output: &mut [Quad]);
+    columns(line: &[Quad], seen: &Seen, output: &mut [Quad]);
+    windows(line: &[Quad], windows: &[Window], output: &mut [Quad]);
     pairs(line: &[Quad], output: &mut [Quad]);
     yuyv(values: &[u16], output: &mut [Quad]);
     yuyv_pairs(values: &[u16], output: &mut [Quad]);

@@ -1,7 +1,7 @@
 //! The inner loops, each by the best that this processor has.
 
 use super::portable::{self, Quad};
-use super::taps::Taps;
+use super::taps::{Seen, Taps, Window};
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
@@ -22,11 +22,14 @@ macro_rules! best {
             }
         )*
     };
-    (@vector $name:ident ($($argument:ident),*)) => {{
+    (@vector $name:ident $(::<$n:ident>)? ($($argument:ident),*)) => {{
+        // SAFETY: every AArch64 processor that Rust's Linux targets know has NEON.
         #[cfg(target_arch = "aarch64")]
-        neon::$name($($argument),*);
+        unsafe {
+            neon::$name $(::<$n>)? ($($argument),*);
+        }
         #[cfg(not(target_arch = "aarch64"))]
-        portable::$name($($argument),*);
+        portable::$name $(::<$n>)? ($($argument),*);
     }};
     (@loops $name:ident $(::<$n:ident>)? ($($argument:ident),*)) => {
         portable::$name $(::<$n>)? ($($argument),*)
@@ -35,16 +38,17 @@ macro_rules! best {
 
 best! {
     vector rows(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]);
-    vector columns(line: &[Quad], start: usize, taps: &[Taps], output: &mut [Quad]);
+    loops columns(line: &[Quad], seen: &Seen, output: &mut [Quad]);
+    vector windows(line: &[Quad], windows: &[Window], output: &mut [Quad]);
     vector yuyv(values: &[u16], output: &mut [Quad]);
     vector yuyv_pairs(values: &[u16], output: &mut [Quad]);
     vector plain(pixels: &[Quad], output: &mut [i8]);
     vector studio(pixels: &[Quad], output: &mut [i8]);
-    loops pairs(line: &[Quad], output: &mut [Quad]);
-    loops planar<const STEP>(luma: &[u16], u: &[u16], v: &[u16], output: &mut [Quad]);
+    vector pairs(line: &[Quad], output: &mut [Quad]);
+    vector planar<const STEP>(luma: &[u16], u: &[u16], v: &[u16], output: &mut [Quad]);
     loops planar_pairs<const STEP>(luma: &[u16], u: &[u16], v: &[u16], output: &mut [Quad]);
-    loops triples(values: &[u16], output: &mut [Quad]);
-    loops singles(values: &[u16], output: &mut [Quad]);
+    vector triples(values: &[u16], output: &mut [Quad]);
+    vector singles(values: &[u16], output: &mut [Quad]);
 }
 
 #[cfg(test)]
@@ -52,18 +56,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::vision::resample::taps::ONE;
+    use crate::vision::resample::taps::{ONE, Pattern, WINDOW};
 
     fn two_taps(first_weight: u32) -> Taps {
         let last_weight = ONE - first_weight;
         Taps { first: 0, last: 1, first_weight, middle_weight: 0, middle_shift: 0, last_weight }
     }
 
-    fn taps() -> impl Strategy<Value = Taps> {
-        let area = (0_u32..=1000, 0_usize..300, 0_u32..=1000).prop_map(|(first, middles, last)| {
+    /// Of at most so many pixels.
+    fn taps(most: usize) -> impl Strategy<Value = Taps> {
+        let area = (1_u32..=1000, 0..most - 1, 1_u32..=1000).prop_map(|(first, middles, last)| {
             let covered = (first + last) as f64 / 1000.0 + middles as f64;
             let weight = |part: u32| (part as f64 / 1000.0 / covered * f64::from(ONE)) as u32;
-            let middle_shift = (covered as u32).max(1).ilog2();
+            let middle_shift = if middles + 2 > WINDOW { (covered as u32).max(1).ilog2() } else { 0 };
             let middle_weight = (f64::from(ONE << middle_shift) / covered) as u32;
             Taps {
                 first: 0,
@@ -74,13 +79,13 @@ mod tests {
                 last_weight: weight(last).min(ONE - 1),
             }
         });
-        let single = Just(Taps { last: 0, first_weight: ONE, last_weight: 0, ..two_taps(0) });
+        let single = Just(Taps { last: 0, first_weight: ONE - 1, last_weight: 0, ..two_taps(0) });
         prop_oneof![single, Just(two_taps(ONE / 2)), (1..ONE).prop_map(two_taps), area]
     }
 
     proptest! {
         #[test]
-        fn rows_are_those_of_the_reference(taps in taps(), length in 1_usize..100, pad in 0_usize..9, seed: u64) {
+        fn rows_are_those_of_the_reference(taps in taps(300), length in 1_usize..100, pad in 0_usize..9, seed: u64) {
             let stride = length + pad;
             let data: Vec<u8> = bytes(seed).take(taps.last * stride + length).collect();
             let (mut expected, mut seen) = (vec![1; length], vec![2; length]);
@@ -90,16 +95,23 @@ mod tests {
         }
 
         #[test]
-        fn lines_are_those_of_the_reference(taps in prop::collection::vec(taps(), 1..20), length in 1_usize..100, seed: u64) {
+        fn lines_are_those_of_the_reference(taps in prop_oneof![Just(WINDOW), Just(300)].prop_flat_map(|most| prop::collection::vec(taps(most), 1..20)), length in 1_usize..100, seed: u64) {
             // At most 255 in 256ths.
             let values: Vec<u16> = bytes(seed).map(|value| u16::from(value) << 8).take(1300).collect();
             let quads = values.as_chunks::<4>().0;
             let (mut expected, mut seen) = (vec![[1; 4]; length], vec![[2; 4]; length]);
 
             let count = taps.len().min(length);
-            portable::columns(quads, 0, &taps, &mut expected[..count]);
-            columns(quads, 0, &taps, &mut seen[..count]);
+            let mut planned = Seen::with_capacity(count);
+            planned.plan(taps.into_iter().take(count));
+            let line = &quads[..planned.length()];
+            portable::columns(line, &planned, &mut expected[..count]);
+            columns(line, &planned, &mut seen[..count]);
             prop_assert_eq!(&seen[..count], &expected[..count]);
+            if planned.pattern() == Pattern::Windows {
+                windows(quads, planned.windows(), &mut seen[..count]);
+                prop_assert_eq!(&seen[..count], &expected[..count]);
+            }
 
             portable::pairs(quads, &mut expected);
             pairs(quads, &mut seen);

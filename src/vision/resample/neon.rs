@@ -3,12 +3,13 @@
 use std::arch::aarch64::*;
 
 use super::portable::{self, MOST_ROWS, Quad, U_TO_BLUE, U_TO_GREEN, V_TO_GREEN, V_TO_RED, Y_TO_ALL};
-use super::taps::{ONE, Taps};
+use super::taps::{ONE, Taps, WINDOW, Window};
 
 /// Bytes of a row, or values of a line, that are taken at once.
 const BLOCK: usize = 16;
 
 /// As [`portable::rows`].
+#[target_feature(enable = "neon")]
 pub(super) fn rows(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]) {
     let count = taps.last - taps.first;
     if output.len() < BLOCK || count > MOST_ROWS {
@@ -75,13 +76,15 @@ pub(super) fn rows(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]) 
     }
 }
 
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "neon")]
 fn wide(values: uint8x16_t) -> [uint16x8_t; 2] {
     [vmovl_u8(vget_low_u8(values)), vmovl_high_u8(values)]
 }
 
 /// Fills `output`, of at least `BLOCK` values, in blocks that `block` makes of where they begin; the last two may overlap.
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "neon")]
 fn blocks(output: &mut [u16], block: impl Fn(usize) -> [uint16x8_t; 2]) {
     let last = output.len() - BLOCK;
     let output = output.as_mut_ptr();
@@ -100,32 +103,47 @@ fn blocks(output: &mut [u16], block: impl Fn(usize) -> [uint16x8_t; 2]) {
     }
 }
 
-/// As [`portable::columns`].
-pub(super) fn columns(line: &[Quad], start: usize, taps: &[Taps], output: &mut [Quad]) {
-    for (output, taps) in output.iter_mut().zip(taps) {
-        let seen = &line[taps.first - start..=taps.last - start];
-        // SAFETY: a quad is four values.
-        let load = |pixel: &Quad| unsafe { vld1_u16(pixel.as_ptr()) };
-        let [first, middle @ .., last] = seen else {
-            *output = seen[0];
-            continue;
-        };
-        let mut sum = vmull_n_u16(load(first), taps.first_weight as u16);
-        if !middle.is_empty() {
-            let mut middles = vdupq_n_u32(0);
-            for pixel in middle {
-                middles = vaddw_u16(middles, load(pixel));
-            }
-            let middles = vshlq_u32(middles, vdupq_n_s32(-(taps.middle_shift as i32)));
-            sum = vmlaq_n_u32(sum, middles, taps.middle_weight);
+/// As [`portable::windows`].
+#[target_feature(enable = "neon")]
+pub(super) fn windows(line: &[Quad], windows: &[Window], output: &mut [Quad]) {
+    let furthest = windows.iter().map(|window| window.first).max().unwrap_or(0);
+    assert!(furthest as usize + WINDOW <= line.len(), "the line goes on by a window");
+    let line = line.as_ptr();
+    for (output, window) in output.iter_mut().zip(windows) {
+        // SAFETY: a quad is four values, as are a window's weights; that the line holds the window was checked.
+        unsafe {
+            let pixel = |at: usize| vld1_u16(line.add(window.first as usize + at).cast());
+            let weights = vld1_u16(window.weights.as_ptr());
+            let mut sum = vmull_lane_u16::<0>(pixel(0), weights);
+            sum = vmlal_lane_u16::<1>(sum, pixel(1), weights);
+            sum = vmlal_lane_u16::<2>(sum, pixel(2), weights);
+            sum = vmlal_lane_u16::<3>(sum, pixel(3), weights);
+            vst1_u16(output.as_mut_ptr(), vrshrn_n_u32::<16>(sum));
         }
-        sum = vmlal_n_u16(sum, load(last), taps.last_weight as u16);
-        // SAFETY: a quad is four values.
-        unsafe { vst1_u16(output.as_mut_ptr(), vrshrn_n_u32::<16>(sum)) };
     }
 }
 
+/// As [`portable::pairs`].
+#[target_feature(enable = "neon")]
+pub(super) fn pairs(line: &[Quad], output: &mut [Quad]) {
+    let (blocks, rest) = output.as_chunks_mut::<2>();
+    let (sources, _) = line.as_chunks::<4>();
+    assert!(sources.len() >= blocks.len(), "every pixel has its two");
+    for (block, source) in blocks.iter_mut().zip(sources) {
+        // SAFETY: a source is 4 quads of 4 values, a block 2.
+        unsafe {
+            let source = source.as_ptr().cast::<u64>();
+            let (left, right) = (vld1q_u64(source), vld1q_u64(source.add(2)));
+            let (first, second) = (vzip1q_u64(left, right), vzip2q_u64(left, right));
+            let means = vrhaddq_u16(vreinterpretq_u16_u64(first), vreinterpretq_u16_u64(second));
+            vst1q_u16(block.as_mut_ptr().cast(), means);
+        }
+    }
+    portable::pairs(&line[blocks.len() * 4..], rest);
+}
+
 /// As [`portable::yuyv`].
+#[target_feature(enable = "neon")]
 pub(super) fn yuyv(values: &[u16], output: &mut [Quad]) {
     let (blocks, output) = output.as_chunks_mut::<16>();
     let (sources, _) = values.as_chunks::<32>();
@@ -145,6 +163,7 @@ pub(super) fn yuyv(values: &[u16], output: &mut [Quad]) {
 }
 
 /// As [`portable::yuyv_pairs`].
+#[target_feature(enable = "neon")]
 pub(super) fn yuyv_pairs(values: &[u16], output: &mut [Quad]) {
     let (blocks, output) = output.as_chunks_mut::<8>();
     let (sources, _) = values.as_chunks::<32>();
@@ -160,17 +179,84 @@ pub(super) fn yuyv_pairs(values: &[u16], output: &mut [Quad]) {
     portable::yuyv_pairs(&values[blocks.len() * 32..], output);
 }
 
+/// As [`portable::planar`].
+#[target_feature(enable = "neon")]
+pub(super) fn planar<const STEP: usize>(luma: &[u16], u: &[u16], v: &[u16], output: &mut [Quad]) {
+    const { assert!(STEP == 1 || STEP == 2) };
+    let (blocks, output) = output.as_chunks_mut::<16>();
+    let (sources, luma) = luma.as_chunks::<16>();
+    // The values of V, of which there may be one less, lie behind those of U where the two take turns.
+    let chroma = u.chunks_exact(8 * STEP).zip(v.chunks(8 * STEP)).zip(sources);
+    let mut done = 0;
+    for (block, ((u, v), luma)) in blocks.iter_mut().zip(chroma) {
+        // SAFETY: there are 16 values of luma, 8 or 16 of U, 8 of V in its own plane; a block is 16 quads of 4.
+        unsafe {
+            let (first, second) = (vld1q_u16(luma.as_ptr()), vld1q_u16(luma.as_ptr().add(8)));
+            let (u, v) = if STEP == 2 {
+                let uint16x8x2_t(u, v) = vld2q_u16(u.as_ptr());
+                (u, v)
+            } else {
+                assert!(v.len() == 8, "as many values of V as of U");
+                (vld1q_u16(u.as_ptr()), vld1q_u16(v.as_ptr()))
+            };
+            let zero = vdupq_n_u16(0);
+            let low = uint16x8x4_t(first, vzip1q_u16(u, u), vzip1q_u16(v, v), zero);
+            let high = uint16x8x4_t(second, vzip2q_u16(u, u), vzip2q_u16(v, v), zero);
+            vst4q_u16(block.as_mut_ptr().cast(), low);
+            vst4q_u16(block.as_mut_ptr().add(8).cast(), high);
+        }
+        done += 1;
+    }
+    assert_eq!(done, blocks.len(), "every pixel has its values");
+    let at = done * 8 * STEP;
+    portable::planar::<STEP>(luma, &u[at..], &v[at.min(v.len())..], output);
+}
+
+/// As [`portable::triples`].
+#[target_feature(enable = "neon")]
+pub(super) fn triples(values: &[u16], output: &mut [Quad]) {
+    let (blocks, output) = output.as_chunks_mut::<8>();
+    let (sources, _) = values.as_chunks::<24>();
+    assert!(sources.len() >= blocks.len(), "every pixel has its values");
+    for (block, source) in blocks.iter_mut().zip(sources) {
+        // SAFETY: a source is 24 values, a block 8 quads of 4.
+        unsafe {
+            let uint16x8x3_t(red, green, blue) = vld3q_u16(source.as_ptr());
+            vst4q_u16(block.as_mut_ptr().cast(), uint16x8x4_t(red, green, blue, vdupq_n_u16(0)));
+        }
+    }
+    portable::triples(&values[blocks.len() * 24..], output);
+}
+
+/// As [`portable::singles`].
+#[target_feature(enable = "neon")]
+pub(super) fn singles(values: &[u16], output: &mut [Quad]) {
+    let (blocks, output) = output.as_chunks_mut::<8>();
+    let (sources, _) = values.as_chunks::<8>();
+    assert!(sources.len() >= blocks.len(), "every pixel has its value");
+    for (block, source) in blocks.iter_mut().zip(sources) {
+        // SAFETY: a source is 8 values, a block 8 quads of 4.
+        unsafe {
+            let values = vld1q_u16(source.as_ptr());
+            vst4q_u16(block.as_mut_ptr().cast(), uint16x8x4_t(values, values, values, values));
+        }
+    }
+    portable::singles(&values[blocks.len() * 8..], output);
+}
+
 /// As [`portable::plain`].
+#[target_feature(enable = "neon")]
 pub(super) fn plain(pixels: &[Quad], output: &mut [i8]) {
-    by_eight(pixels, output, portable::plain, |uint16x8x4_t(red, green, blue, _)| {
+    by_eight(pixels, output, portable::plain, |[red, green, blue]| {
         let [red, green, blue] = [red, green, blue].map(|value| vqrshrn_n_u16::<8>(value));
         uint8x8x3_t(red, green, blue)
     });
 }
 
 /// As [`portable::studio`].
+#[target_feature(enable = "neon")]
 pub(super) fn studio(pixels: &[Quad], output: &mut [i8]) {
-    by_eight(pixels, output, portable::studio, |uint16x8x4_t(y, u, v, _)| {
+    by_eight(pixels, output, portable::studio, |[y, u, v]| {
         let less =
             |value, zero| vsubq_s16(vreinterpretq_s16_u16(vrshrq_n_u16::<2>(value)), vdupq_n_s16(zero));
         let (y, u, v) = (less(y, 16 << 6), less(u, 128 << 6), less(v, 128 << 6));
@@ -186,12 +272,13 @@ pub(super) fn studio(pixels: &[Quad], output: &mut [i8]) {
 }
 
 /// Converts eight pixels at a time, and those left over by `rest`.
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "neon")]
 fn by_eight(
     pixels: &[Quad],
     output: &mut [i8],
     rest: fn(&[Quad], &mut [i8]),
-    convert: impl Fn(uint16x8x4_t) -> uint8x8x3_t,
+    convert: impl Fn([uint16x8_t; 3]) -> uint8x8x3_t,
 ) {
     let (blocks, pixels) = pixels.as_chunks::<8>();
     let (outputs, _) = output.as_chunks_mut::<24>();
@@ -199,7 +286,13 @@ fn by_eight(
     for (block, output) in blocks.iter().zip(outputs) {
         // SAFETY: a block is 8 quads of 4 values, an output 8 pixels of 3.
         unsafe {
-            let uint8x8x3_t(red, green, blue) = convert(vld4q_u16(block.as_ptr().cast()));
+            let pair = |at: usize| vld1q_u16(block.as_ptr().add(2 * at).cast());
+            let (low, high) = ([pair(0), pair(1)], [pair(2), pair(3)]);
+            // Channels 0 and 2 by turns, then 1 and 3.
+            let (low, odd_low) = (vuzp1q_u16(low[0], low[1]), vuzp2q_u16(low[0], low[1]));
+            let (high, odd_high) = (vuzp1q_u16(high[0], high[1]), vuzp2q_u16(high[0], high[1]));
+            let channels = [vuzp1q_u16(low, high), vuzp1q_u16(odd_low, odd_high), vuzp2q_u16(low, high)];
+            let uint8x8x3_t(red, green, blue) = convert(channels);
             let [red, green, blue] = [red, green, blue].map(|value| veor_u8(value, vdup_n_u8(0x80)));
             vst3_u8(output.as_mut_ptr().cast(), uint8x8x3_t(red, green, blue));
         }

@@ -2,7 +2,7 @@
 //!
 //! Inlined, so that they can be compiled for processors that have more than the target's least.
 
-use super::taps::Taps;
+use super::taps::{Seen, Taps, WINDOW, Window};
 
 /// The values of a pixel in its own colour space, in 256ths, and one that is not used.
 pub(super) type Quad = [u16; 4];
@@ -15,8 +15,7 @@ pub(super) const MOST_ROWS: usize = 257;
 #[inline(always)]
 pub(super) fn rows(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]) {
     const BLOCK: usize = 32;
-    let count = taps.last - taps.first;
-    let length = output.len();
+    let (count, length) = (taps.last - taps.first, output.len());
     if count == 0 {
         for (output, &value) in output.iter_mut().zip(&data[..length]) {
             *output = u16::from(value) << 8;
@@ -49,25 +48,35 @@ pub(super) fn rows(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]) 
     }
 }
 
-/// The means of the pixels that each of `taps` tells of; `line` begins at pixel `start`.
+/// The means of the pixels that each output pixel of a line sees.
 #[inline(always)]
-pub(super) fn columns(line: &[Quad], start: usize, taps: &[Taps], output: &mut [Quad]) {
-    for (output, taps) in output.iter_mut().zip(taps) {
-        let seen = &line[taps.first - start..=taps.last - start];
-        let [first, middle @ .., last] = seen else {
-            *output = seen[0];
-            continue;
-        };
-        let mut sum = [0; 4];
-        for pixel in middle {
+pub(super) fn columns(line: &[Quad], seen: &Seen, output: &mut [Quad]) {
+    for (output, taps) in output.iter_mut().zip(seen.taps()) {
+        let pixels = &line[taps.first - seen.start()..=taps.last - seen.start()];
+        let (first, last) = (pixels[0], pixels[pixels.len() - 1]);
+        let mut middles = [0; 4];
+        for pixel in pixels.iter().take(pixels.len() - 1).skip(1) {
             for channel in 0..4 {
-                sum[channel] += u32::from(pixel[channel]);
+                middles[channel] += u32::from(pixel[channel]);
             }
         }
         for channel in 0..4 {
             let sum = u32::from(first[channel]) * taps.first_weight
-                + (sum[channel] >> taps.middle_shift) * taps.middle_weight
+                + (middles[channel] >> taps.middle_shift) * taps.middle_weight
                 + u32::from(last[channel]) * taps.last_weight;
+            output[channel] = ((sum + (1 << 15)) >> 16) as u16;
+        }
+    }
+}
+
+/// The same where each sees a few; `line` goes on beyond what is seen by a window.
+#[inline(always)]
+pub(super) fn windows(line: &[Quad], windows: &[Window], output: &mut [Quad]) {
+    for (output, window) in output.iter_mut().zip(windows) {
+        let pixels = &line[window.first as usize..][..WINDOW];
+        for channel in 0..4 {
+            let weighted = |at: usize| u32::from(pixels[at][channel]) * u32::from(window.weights[at]);
+            let sum = weighted(0) + weighted(1) + weighted(2) + weighted(3);
             output[channel] = ((sum + (1 << 15)) >> 16) as u16;
         }
     }

@@ -88,18 +88,35 @@ impl Span {
 pub(super) struct Taps {
     pub(super) first: usize,
     pub(super) last: usize,
-    /// Of [`ONE`], which it is below unless it stands alone.
+    /// All weights are of [`ONE`], and below it.
     pub(super) first_weight: u32,
-    /// Below [`ONE`]; their sum, multiplied by it, is to be divided by 2 to the power of `middle_shift`.
+    /// Their sum, multiplied by it, is to be divided by 2 to the power of `middle_shift`: 0 for a [`Window`].
     pub(super) middle_weight: u32,
     pub(super) middle_shift: u32,
-    /// Of [`ONE`], and below it.
     pub(super) last_weight: u32,
 }
 
 impl Taps {
     const fn single(at: usize) -> Self {
-        Self { first: at, last: at, first_weight: ONE, middle_weight: 0, middle_shift: 0, last_weight: 0 }
+        Self { first: at, last: at, first_weight: ONE - 1, middle_weight: 0, middle_shift: 0, last_weight: 0 }
+    }
+
+    const fn is_single(&self) -> bool {
+        self.first == self.last
+    }
+
+    /// The same as a window, of a line that begins at pixel `start`.
+    const fn window(&self, start: usize) -> Window {
+        let mut weights = [self.middle_weight as u16; WINDOW];
+        let count = self.last - self.first;
+        let mut at = count;
+        while at < WINDOW {
+            weights[at] = 0;
+            at += 1;
+        }
+        weights[count] = self.last_weight as u16;
+        weights[0] = self.first_weight as u16;
+        Window { weights, first: (self.first - start) as u32 }
     }
 
     /// The mean of two neighbours.
@@ -126,11 +143,25 @@ impl From<Span> for Taps {
                 _ => Self { first, last, first_weight, middle_weight: 0, middle_shift: 0, last_weight },
             };
         }
-        // As many bits as there is room for, as many pixels share it.
-        let middle_shift = ((1.0 / span.middle_weight) as u32).max(1).ilog2();
+        // As many bits as there is room for, if many pixels share it.
+        let many = last - first >= WINDOW;
+        let middle_shift = if many { ((1.0 / span.middle_weight) as u32).max(1).ilog2() } else { 0 };
         let middle_weight = weight(span.middle_weight * f64::from(1_u32 << middle_shift)).min(ONE - 1);
         Self { first, last, first_weight, middle_weight, middle_shift, last_weight }
     }
+}
+
+/// Pixels of a [`Window`].
+pub(super) const WINDOW: usize = 4;
+
+/// The same as [`Taps`] for a few neighbours, whatever their number: `WINDOW` of them, of which the last ones may weigh
+/// nothing.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(8))]
+pub(super) struct Window {
+    pub(super) weights: [u16; WINDOW],
+    /// Counted from [`Seen::start`].
+    pub(super) first: u32,
 }
 
 /// What is seen of one axis of a frame: the output pixels whose centres lie in it, one behind the other.
@@ -168,6 +199,90 @@ impl Axis {
     pub(super) fn taps(&self, at: usize) -> (Taps, Taps) {
         let span = self.span(at).expect("asked only for output pixels that see the frame");
         (span.into(), span.halved().into())
+    }
+}
+
+/// How the pixels of a line are made of those that are seen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Pattern {
+    /// They are the same.
+    Same,
+    /// Each is the mean of two, which share their chroma, without gaps.
+    Pairs,
+    /// Each is the weighted mean of a few: see [`Seen::windows`].
+    Windows,
+    /// Each is the weighted mean of any number.
+    Any,
+}
+
+/// What each output pixel of a line sees, in the order in which it is stored.
+#[derive(Debug)]
+pub(super) struct Seen {
+    taps: Vec<Taps>,
+    windows: Vec<Window>,
+    start: usize,
+    length: usize,
+    pattern: Pattern,
+}
+
+impl Seen {
+    /// Nothing yet, with room for lines of `capacity` output pixels.
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self {
+            taps: Vec::with_capacity(capacity),
+            windows: Vec::with_capacity(capacity),
+            start: 0,
+            length: 0,
+            pattern: Pattern::Any,
+        }
+    }
+
+    /// Plans lines whose output pixels see what `taps` tell of.
+    pub(super) fn plan(&mut self, taps: impl Iterator<Item = Taps>) {
+        self.taps.clear();
+        self.taps.extend(taps);
+        let first = self.taps.iter().map(|taps| taps.first).min().unwrap_or(0);
+        let end = self.taps.iter().map(|taps| taps.last + 1).max().unwrap_or(0);
+        // Two pixels that share their chroma stay together.
+        let start = first / 2 * 2;
+        (self.start, self.length) = (start, end - start);
+        self.windows.clear();
+        let mut numbered = self.taps.iter().enumerate();
+        self.pattern = if numbered.clone().all(|(at, taps)| taps.is_single() && taps.first == start + at) {
+            Pattern::Same
+        } else if numbered.all(|(at, taps)| taps.is_pair() && taps.first == start + 2 * at) {
+            Pattern::Pairs
+        } else if self.taps.iter().all(|taps| taps.last - taps.first < WINDOW) {
+            self.windows.extend(self.taps.iter().map(|taps| taps.window(start)));
+            Pattern::Windows
+        } else {
+            Pattern::Any
+        };
+    }
+
+    /// One for each output pixel; none sees a pixel before [`Seen::start`], or one that is [`Seen::length`] behind it.
+    pub(super) fn taps(&self) -> &[Taps] {
+        &self.taps
+    }
+
+    /// The same, where the pattern is [`Pattern::Windows`]: each begins less than [`Seen::length`] behind the start.
+    pub(super) fn windows(&self) -> &[Window] {
+        &self.windows
+    }
+
+    /// The first stored pixel that is seen, or the one before it: an even one.
+    pub(super) fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Stored pixels from there to the last that is seen.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// How a line's pixels are made of those.
+    pub(super) fn pattern(&self) -> Pattern {
+        self.pattern
     }
 }
 

@@ -1,0 +1,66 @@
+//! The stages of a look one by one, for `ledger/` to count their instructions.  Compiled for it alone.
+
+use super::faces::FaceFinder;
+use super::mouth::{self, MouthFinder, SIDE};
+use super::resample::Resampler;
+use crate::frame::Frame;
+use crate::geometry::Rect;
+use crate::runtime::RuntimeError;
+
+/// The two networks and what is between them.
+#[derive(Debug)]
+pub struct Stages {
+    faces: FaceFinder,
+    mouths: MouthFinder,
+    resampler: Resampler,
+    crop: Vec<i8>,
+}
+
+impl Stages {
+    /// Loads both networks; faces count from `threshold` on.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError`] if a model file does not fit this program.
+    pub fn new(threshold: f32) -> Result<Self, RuntimeError> {
+        Ok(Self {
+            faces: FaceFinder::new(threshold)?,
+            mouths: MouthFinder::new()?,
+            resampler: Resampler::new(SIDE, SIDE),
+            crop: vec![0; SIDE * SIDE * 3],
+        })
+    }
+
+    /// Brings the whole of `frame` to the face network's input.
+    pub fn resample(&mut self, frame: &Frame) {
+        self.faces.show_whole(frame);
+    }
+
+    /// Runs the face network.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError::Run`], which checked models do not return.
+    pub fn face_network(&mut self) -> Result<(), RuntimeError> {
+        self.faces.run()
+    }
+
+    /// Decodes what the face network said of the whole of `frame`; gives the number of faces.
+    pub fn boxes(&mut self, frame: &Frame) -> usize {
+        self.faces.boxes(frame)
+    }
+
+    /// Brings a face of `frame` to the size of the mouth network's input.
+    pub fn crop(&mut self, frame: &Frame, face: &Rect) {
+        self.resampler.fill(frame, mouth::crop(face), &mut self.crop);
+    }
+
+    /// The same, the mouth network, and what it says.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError::Run`], which checked models do not return.
+    pub fn mouth(&mut self, frame: &Frame, face: &Rect) -> Result<(), RuntimeError> {
+        self.mouths.find(frame, face).map(drop)
+    }
+}
