@@ -13,7 +13,7 @@ use maskbell::geometry::Rect;
 use maskbell::memory::Allocator;
 use maskbell::policy::{Policy, Times};
 use maskbell::vision::ledger::Stages;
-use maskbell::vision::{Looks, Thresholds, Vision};
+use maskbell::vision::{self, Choice, LookSize, Looks, Thresholds, Vision};
 use maskbell::watch::Watch;
 
 #[global_allocator]
@@ -31,8 +31,14 @@ const FORMATS: [PixelFormat; 5] =
     [PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Yu12, PixelFormat::Rgb, PixelFormat::Grey];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let orientation = Orientation::default();
-    stage("start: networks loaded", || Watch::new(Thresholds::default(), Times::default(), orientation))?;
+    // One thread: instructions are counted of all together.
+    let options = |size| vision::Options { size: Choice::Fixed(size), threads: 1, ..Default::default() };
+    for size in LookSize::ALL {
+        let orientation = Orientation::default();
+        stage(&format!("start, looks of {size}"), || {
+            Watch::new(&options(size), Times::default(), orientation)
+        })?;
+    }
 
     let mut decoder = JpegDecoder::new(WIDTH, HEIGHT)?;
     let empty = decoder.decode(EMPTY, Duration::ZERO)?.data().to_vec();
@@ -40,7 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         stage("JPEG 4:2:0", || decoder.decode(BARE, Duration::ZERO).map(|frame| frame.data().to_vec()))?;
     let four = quartered(&bare);
 
-    let mut stages = Stages::new(Thresholds::default().face)?;
+    let threshold = Thresholds::default().face;
+    let mut stages = Stages::new(threshold, LookSize::W320)?;
     for format in FORMATS {
         let data = as_format(format, &bare);
         let frame = frame(&data, format, WIDTH, HEIGHT)?;
@@ -59,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let mut policy = Policy::new(Times::default());
-    let mut vision = Vision::new(Thresholds::default())?;
+    let mut vision = Vision::new(&options(LookSize::W320))?;
     for (picture, expected) in [(&empty, 0), (&bare, 1), (&four, 4)] {
         let data = as_format(PixelFormat::Yuyv, picture);
         let frame = frame(&data, PixelFormat::Yuyv, WIDTH, HEIGHT)?;
@@ -72,7 +79,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let found = stage(&format!("boxes, {expected} faces"), || stages.boxes(&frame));
         let faces = vision.look(&frame, Looks::One)?.clone();
         assert_eq!((found, faces.len()), (expected, expected), "the pictures show so many faces");
-        stage(&format!("policy, {expected} faces"), || policy.observe(Duration::ZERO, &faces));
+        stage(&format!("policy, {expected} faces"), || {
+            policy.observe(Duration::ZERO, &frame.bounds(), &faces)
+        });
         if let Some(face) = faces.first() {
             stage(&format!("crop of {:.0} pixels", longer(&face.bounds)), || {
                 stages.crop(&frame, &face.bounds)
@@ -83,14 +92,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         stage(&format!("frame 640x480 Yuyv, {expected} faces"), || {
             let faces = vision.look(&frame, Looks::One)?;
-            Ok::<_, Box<dyn Error>>(policy.observe(Duration::from_millis(100), faces))
+            Ok::<_, Box<dyn Error>>(policy.observe(Duration::from_millis(100), &frame.bounds(), faces))
         })?;
     }
     stage("frame 640x480 JPEG, 1 faces", || {
         let frame = decoder.decode(BARE, Duration::ZERO)?;
         let faces = vision.look(&frame, Looks::One)?;
-        Ok::<_, Box<dyn Error>>(policy.observe(Duration::from_millis(200), faces))
+        Ok::<_, Box<dyn Error>>(policy.observe(Duration::from_millis(200), &frame.bounds(), faces))
     })?;
+    for size in &LookSize::ALL[1..] {
+        let mut stages = Stages::new(threshold, *size)?;
+        stage(&format!("resample Yuyv, looks of {size}"), || stages.resample(&yuyv));
+        stage(&format!("face network, looks of {size}"), || stages.face_network())?;
+        stage(&format!("boxes, 1 faces, looks of {size}"), || stages.boxes(&yuyv));
+    }
     Ok(())
 }
 

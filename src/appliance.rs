@@ -80,10 +80,11 @@ pub fn run() -> ExitCode {
         signals.fault(Fault::Restarts);
         rest(restarts.pause(), &signals, watchdog.as_mut(), requests.as_ref());
     }
-    let mut watch = match Watch::new(config.thresholds, config.times, config.orientation) {
+    let mut watch = match Watch::new(&config.vision, config.times, config.orientation) {
         Ok(watch) => watch,
         Err(error) => stay_blind(&error, &signals),
     };
+    info!("{}", watch.chosen());
     let mut attendant = Attendant::new(signals, watchdog);
     let start = Instant::now();
     let ended = watch.run(&mut V4l2Camera::new(config.camera), |turn| {

@@ -19,7 +19,7 @@ use crate::policy::Times;
 use crate::signal::Settings;
 use crate::signal::melody::Melody;
 use crate::signal::rtttl::MelodyError;
-use crate::vision::Thresholds;
+use crate::vision::{self, Thresholds};
 
 /// Most bytes of a file that are read.  The shipped one, with all its comments, is a tenth of it.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -36,8 +36,8 @@ const NOWHERE: &str = "--nowhere-";
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// From which scores on something counts as seen.
-    pub thresholds: Thresholds,
+    /// From which scores on something counts as seen, and how large looks are.
+    pub vision: vision::Options,
     /// The policy's times.
     pub times: Times,
     /// Melodies, pins and loudness.
@@ -53,7 +53,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            thresholds: Thresholds::default(),
+            vision: vision::Options::default(),
             times: Times::default(),
             signals: Settings::default(),
             camera: Options::default(),
@@ -94,32 +94,32 @@ pub static KEYS: &[Key] = &[
         table: "sensitivity",
         name: "mouth",
         allowed: "a number from 0 to 1",
-        set: |config, value| fraction(value, &mut config.thresholds.mouth),
+        set: |config, value| fraction(value, &mut config.vision.thresholds.mouth),
     },
     Key {
         table: "sensitivity",
         name: "nose",
         allowed: "a number from 0 to 1",
-        set: |config, value| fraction(value, &mut config.thresholds.nose),
+        set: |config, value| fraction(value, &mut config.vision.thresholds.nose),
     },
     Key {
         table: "sensitivity",
         name: "covered",
         allowed: "a number from 0 to 1",
-        set: |config, value| fraction(value, &mut config.thresholds.covered),
+        set: |config, value| fraction(value, &mut config.vision.thresholds.covered),
     },
     Key {
         table: "sensitivity",
         name: "face",
         allowed: "a number from 0 to 1",
-        set: |config, value| fraction(value, &mut config.thresholds.face),
+        set: |config, value| fraction(value, &mut config.vision.thresholds.face),
     },
     Key {
         table: "sensitivity",
         name: "least_face",
         allowed: "a number of pixels from 1 to 1000",
         set: |config, value| {
-            number(value, 1.0..=1000.0).map(|pixels| config.thresholds.least_face = pixels as f32)
+            number(value, 1.0..=1000.0).map(|pixels| config.vision.thresholds.least_face = pixels as f32)
         },
     },
     Key {
@@ -239,6 +239,21 @@ pub static KEYS: &[Key] = &[
             config.orientation.mirror = value.as_bool().ok_or(Refusal::NotAllowed)?;
             Ok(())
         },
+    },
+    Key {
+        table: "vision",
+        name: "look",
+        allowed: "\"auto\", \"320x240\", \"400x300\", \"480x360\" or \"640x480\"",
+        set: |config, value| {
+            config.vision.size = text(value)?.parse().map_err(|_| Refusal::NotAllowed)?;
+            Ok(())
+        },
+    },
+    Key {
+        table: "vision",
+        name: "threads",
+        allowed: "a whole number from 1 to 8, or 0 for as many as there are cores",
+        set: |config, value| whole(value, 0..=8).map(|threads: u8| config.vision.threads = threads.into()),
     },
     Key {
         table: "log",
@@ -434,7 +449,7 @@ fn settle(config: &mut Config) -> Vec<Mistake> {
         let what = "led.pin and buzzer.pin are the same: the LED needs a pin of its own";
         mistakes.push(Mistake::Contradiction { what, keys: "both" });
     }
-    let (thresholds, default) = (&mut config.thresholds, Thresholds::default());
+    let (thresholds, default) = (&mut config.vision.thresholds, Thresholds::default());
     if thresholds.covered > thresholds.mouth.min(thresholds.nose) {
         let Thresholds { mouth, nose, covered, .. } = default;
         *thresholds = Thresholds { mouth, nose, covered, ..*thresholds };

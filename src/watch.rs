@@ -10,7 +10,7 @@ use crate::camera::{Capture, Fault, Source};
 use crate::frame::{Frame, Orientation};
 use crate::policy::{Call, Policy, Times};
 use crate::runtime::RuntimeError;
-use crate::vision::{Faces, Looks, Thresholds, Vision};
+use crate::vision::{self, Chosen, Faces, Looks, Vision};
 
 /// What one turn of the loop brought.
 #[derive(Clone, Copy, Debug)]
@@ -39,13 +39,22 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Loads the networks.  `orientation` is what makes the source's pictures upright.
+    /// Loads the networks and chooses how large looks are.  `orientation` is what makes the source's pictures upright.
     ///
     /// # Errors
     ///
     /// [`RuntimeError`] if a model file does not fit this program.
-    pub fn new(thresholds: Thresholds, times: Times, orientation: Orientation) -> Result<Self, RuntimeError> {
-        Ok(Self { vision: Vision::new(thresholds)?, policy: Policy::new(times), orientation })
+    pub fn new(
+        options: &vision::Options,
+        times: Times,
+        orientation: Orientation,
+    ) -> Result<Self, RuntimeError> {
+        Ok(Self { vision: Vision::new(options)?, policy: Policy::new(times), orientation })
+    }
+
+    /// How frames are looked at.
+    pub fn chosen(&self) -> Chosen {
+        self.vision.chosen()
     }
 
     /// Looks at what `source` delivers and reports each turn, until the source ends or `report` breaks off.

@@ -2,10 +2,11 @@
 
     python compare.py RUN NETWORK.tflite…
 
-On AArch64, under QEMU, count instructions instead (count.sh): run `compare.py --invoke COUNT NETWORK.tflite` with two
-counts, and `RUN NETWORK.tflite --repeat COUNT` with the same two; the differences are what the runs between them cost.
+On AArch64, under QEMU, count instructions instead (count.sh): `compare.py --invoke COUNT NETWORK.tflite` and
+`RUN NETWORK.tflite --repeat COUNT` yield after each run, where the counter notes how far it has come.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -31,7 +32,9 @@ def main():
     if sys.argv[1] == "--invoke":
         made = interpreter(sys.argv[3])
         for _ in range(int(sys.argv[2])):
+            os.sched_yield()
             made.invoke()
+        os.sched_yield()
         return
     program, *networks = sys.argv[1:]
     for path in networks:

@@ -108,6 +108,7 @@ impl Requantize {
     }
 
     /// Makes room for kernels that load whole vectors of `lanes` channels.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn pad(&mut self, lanes: usize) {
         let channels = self.bias.len().next_multiple_of(lanes);
         self.bias.resize(channels, 0);

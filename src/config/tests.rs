@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::vision::{Choice, LookSize};
 
 /// The file that ships on the card.
 const SHIPPED: &str = include_str!("../../buildroot/board/maskbell.toml");
@@ -76,12 +77,17 @@ fn every_key_is_set() {
         format = "MJPG"
         rotation = 270
         mirror = true
+        [vision]
+        look = "480x360"
+        threads = 2
         [log]
         level = "Debug"
         "##,
     );
-    let thresholds = Thresholds { face: 0.25, least_face: 40.0, mouth: 0.6, nose: 1.0, covered: 0.0 };
-    assert_eq!(config.thresholds, thresholds);
+    let thresholds =
+        Thresholds { face: 0.25, presence: 0.65, least_face: 40.0, mouth: 0.6, nose: 1.0, covered: 0.0 };
+    let size = Choice::Fixed(LookSize::W480);
+    assert_eq!(config.vision, vision::Options { thresholds, size, threads: 2 });
     let seconds = Duration::from_secs_f64;
     assert_eq!(config.times, Times { agreement: seconds(1.5), rearm: seconds(10.5), pause: seconds(60.0) });
     let Settings { melodies, transposition, buzzer_pin, duty, led_pin } = config.signals;
@@ -103,7 +109,10 @@ fn a_mistake_names_line_key_value_and_what_is_allowed_and_costs_only_its_key() {
     let line = "line 2: sensitivity.mouth = 1.5 is not allowed: it must be a number from 0 to 1; its default is used";
     assert_eq!(told(text), [line]);
     let nose = Thresholds { nose: 0.9, ..Thresholds::default() };
-    assert_eq!(read(text.as_bytes()).0, Config { thresholds: nose, ..Config::default() });
+    assert_eq!(
+        read(text.as_bytes()).0,
+        Config { vision: vision::Options { thresholds: nose, ..Default::default() }, ..Config::default() }
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use super::say;
 use crate::camera::DEFAULT_RATE;
-use crate::vision::Thresholds;
+use crate::vision::{Choice, LookSize, Thresholds};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -70,6 +70,10 @@ pub struct WatchArgs {
     /// else stands on the command line goes before it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How many pixels to look at: 320x240, 400x300, 480x360, 640x480, or auto for the most at which this machine can look
+    /// 15 times a second [default: auto, or 320x240 with --fast]
+    #[arg(long, value_name = "SIZE")]
+    pub look: Option<Choice>,
     /// How sure to be.
     #[command(flatten)]
     pub thresholds: ThresholdArgs,
@@ -79,6 +83,13 @@ pub struct WatchArgs {
 }
 
 impl WatchArgs {
+    /// How large a look is, if it does not depend on the settings: who replays as fast as it goes wants the same from
+    /// every machine.
+    pub fn look(&self) -> Option<Choice> {
+        let fast = self.fast && self.config.is_none();
+        self.look.or(fast.then_some(Choice::Fixed(LookSize::W320)))
+    }
+
     /// Pictures a second of a recording.
     pub fn fps(&self) -> f32 {
         self.fps.unwrap_or(DEFAULT_RATE)
@@ -113,6 +124,10 @@ pub struct CheckArgs {
     /// finds smaller faces
     #[arg(long)]
     pub one_look: bool,
+    /// How many pixels a look has: 320x240, 400x300, 480x360, 640x480, or auto for the most at which this machine can look
+    /// 15 times a second
+    #[arg(long, value_name = "SIZE", default_value = "320x240")]
+    pub look: Choice,
     /// How sure to be.
     #[command(flatten)]
     pub thresholds: ThresholdArgs,
@@ -150,6 +165,10 @@ pub struct ThresholdArgs {
     #[arg(long, value_name = "F", value_parser = fraction)]
     #[arg(help = format!("Score from which a nose counts as seen, 0 to 1 [default: {}]", Thresholds::default().nose))]
     pub nose_threshold: Option<f32>,
+    /// How sure the second model must be that there is a face at all, 0 to 1
+    #[arg(long, value_name = "F", value_parser = fraction)]
+    #[arg(help = format!("How sure the second model must be that there is a face at all, 0 to 1 [default: {}]", Thresholds::default().presence))]
+    pub presence_threshold: Option<f32>,
 }
 
 impl ThresholdArgs {
@@ -159,6 +178,7 @@ impl ThresholdArgs {
             face: self.face_threshold.unwrap_or(thresholds.face),
             mouth: self.mouth_threshold.unwrap_or(thresholds.mouth),
             nose: self.nose_threshold.unwrap_or(thresholds.nose),
+            presence: self.presence_threshold.unwrap_or(thresholds.presence),
             ..thresholds
         }
     }
@@ -266,7 +286,8 @@ Examples:
 A JSON object looks like this, boxes in pixels from the upper left corner of the picture as it is shown,
 upright after the rotation that its EXIF data ask for:
   {\"image\": \"me.jpg\", \"faces\": [{\"box\": [x1, y1, x2, y2], \"score\": 0.97,
-   \"verdict\": \"covered\" or \"nose_out\" or \"bare\" or \"unsure\", \"mouth\": 0.01, \"nose\": 0.02}]}
+   \"verdict\": \"covered\" or \"nose_out\" or \"bare\" or \"unsure\", \"mouth\": 0.01, \"nose\": 0.02,
+   \"presence\": 0.99}]}
 A frame of a clip also has \"frame\", its number, counted from 0, and \"at\", its time in seconds.";
 
 const TUNE_EXAMPLES: &str = "\
@@ -310,6 +331,8 @@ mod tests {
             &["--source"],
             &["check"],
             &["check", "x.jpg", "--jsn"],
+            &["check", "x.jpg", "--look", "640"],
+            &["--look", "1x1"],
             &["chekc"],
             &["--show", "check", "x.jpg"],
             &["tune"],

@@ -18,7 +18,7 @@ use crate::camera::{Capture, DEFAULT_RATE, OpenError, Pace, Source};
 use crate::frame::{Frame, FrameError};
 use crate::geometry::Rect;
 use crate::runtime::RuntimeError;
-use crate::vision::{Faces, Looks, Thresholds, Vision};
+use crate::vision::{self, Faces, Looks, Thresholds, Vision};
 
 /// What can go wrong with one picture, or with all of them.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,11 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
     let copies = args.annotate.as_deref().map(|dir| Copies::plan(dir, &mut found)).transpose()?;
     let progress = progress(found.len());
     let mut check = Check {
-        vision: Vision::new(args.thresholds.over(Thresholds::default()))?,
+        vision: Vision::new(&vision::Options {
+            thresholds: args.thresholds.over(Thresholds::default()),
+            size: args.look,
+            threads: 0,
+        })?,
         looks: if args.one_look { Looks::One } else { Looks::Close },
         copies,
         json: args.json,
@@ -237,10 +241,20 @@ mod tests {
 
     fn faces() -> Faces {
         let bounds = Rect::new(-3.0, 1.26, 7.94, 99.0);
-        let (score, mouth, nose) = (0.98765, 0.5, 1.0 / 3.0);
+        let (score, mouth, nose, presence) = (0.98765, 0.5, 1.0 / 3.0, 0.875);
         let (mouth_bounds, nose_bounds) = (None, Some(bounds));
         let verdict = Verdict::NoseOut;
-        Faces::from_slice(&[Face { bounds, score, mouth, nose, mouth_bounds, nose_bounds, verdict }]).unwrap()
+        Faces::from_slice(&[Face {
+            bounds,
+            score,
+            mouth,
+            nose,
+            presence,
+            mouth_bounds,
+            nose_bounds,
+            verdict,
+        }])
+        .unwrap()
     }
 
     #[test]
@@ -248,8 +262,7 @@ mod tests {
         let faces = faces();
         let json =
             |of_clip| serde_json::to_string(&Entry::new("a/b.jpg", of_clip, (20, 10), &faces)).unwrap();
-        let seen =
-            r#"[{"box":[0.0,1.3,7.9,10.0],"score":0.988,"verdict":"nose_out","mouth":0.5,"nose":0.333}]"#;
+        let seen = r#"[{"box":[0.0,1.3,7.9,10.0],"score":0.988,"verdict":"nose_out","mouth":0.5,"nose":0.333,"presence":0.875}]"#;
         assert_eq!(json(None), format!(r#"{{"image":"a/b.jpg","faces":{seen}}}"#));
         let of_clip = json(Some((7, Duration::from_nanos(233_333_333))));
         assert_eq!(of_clip, format!(r#"{{"image":"a/b.jpg","frame":7,"at":0.233333333,"faces":{seen}}}"#));

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use log::info;
 use serde::Serialize;
 
 use super::args::WatchArgs;
@@ -23,7 +24,7 @@ use crate::frame::Frame;
 use crate::policy::{Call, Reminder};
 use crate::runtime::RuntimeError;
 use crate::signal::Signals;
-use crate::vision::Face;
+use crate::vision::{self, Face, LookSize};
 use crate::watch::{Turn, Watch};
 
 /// Why watching ended, or did not begin.
@@ -60,10 +61,18 @@ pub enum WatchError {
 pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
     let config = args.config.as_deref().map(configure).transpose()?.unwrap_or_default();
     let mut source = open(args, &config)?;
-    let mut watch = Watch::new(args.thresholds.over(config.thresholds), config.times, config.orientation)?;
+    let vision = vision::Options {
+        thresholds: args.thresholds.over(config.vision.thresholds),
+        size: args.look().unwrap_or(config.vision.size),
+        ..config.vision
+    };
+    let mut watch = Watch::new(&vision, config.times, config.orientation)?;
+    let chosen = watch.chosen();
+    info!("{chosen}");
     let mut desk = Desk {
         attendant: Attendant::new(Signals::start(&Board::detect(), &config.signals), None),
         show: args.show,
+        size: chosen.size,
         window: None,
         progress: if args.fast { progress() } else { ProgressBar::hidden() },
         json: args.json,
@@ -142,6 +151,7 @@ fn progress() -> ProgressBar {
 struct Desk {
     attendant: Attendant,
     show: bool,
+    size: LookSize,
     window: Option<Window>,
     progress: ProgressBar,
     /// Print reminders as JSON.
@@ -177,7 +187,7 @@ impl Desk {
                         Some(window) => window,
                         none => none.insert(Window::open(frame.width(), frame.height())?),
                     };
-                    window.show(frame, faces, took)?;
+                    window.show(frame, faces, self.size, took)?;
                 }
             }
             Turn::Blind(fault) => {
@@ -317,6 +327,7 @@ mod tests {
         let mut desk = Desk {
             attendant: Attendant::new(signals, None),
             show: false,
+            size: LookSize::W320,
             window: None,
             progress: ProgressBar::hidden(),
             json: false,

@@ -9,7 +9,7 @@ use minifb::{InputCallback, Key, ScaleMode, WindowOptions};
 use super::draw::Canvas;
 use super::rgb;
 use crate::frame::Frame;
-use crate::vision::Face;
+use crate::vision::{Face, LookSize};
 
 /// Longer side of a new window in pixels: small pictures are enlarged, large ones fit a laptop's screen.
 const LONGER_SIDE: std::ops::RangeInclusive<f32> = 640.0..=1280.0;
@@ -59,15 +59,21 @@ impl Window {
         Ok(Self { window, closing, rgb: Vec::new(), pixels: Vec::new(), shown_at: None, interval: 0.0 })
     }
 
-    /// Shows `frame`, the boxes of `faces`, and that the look at them took `look`.
+    /// Shows `frame`, the boxes of `faces`, and that the look at them, of `size`, took so long.
     ///
     /// # Errors
     ///
     /// [`WindowError`] if the display has gone.
-    pub fn show(&mut self, frame: &Frame<'_>, faces: &[Face], look: Duration) -> Result<(), WindowError> {
+    pub fn show(
+        &mut self,
+        frame: &Frame<'_>,
+        faces: &[Face],
+        size: LookSize,
+        took: Duration,
+    ) -> Result<(), WindowError> {
         let (width, height) = (frame.width(), frame.height());
-        let caption =
-            format!("{width}x{height}  look {:.1} ms  {:.1} frames/s", look.as_secs_f32() * 1e3, self.rate());
+        let (took, rate) = (took.as_secs_f32() * 1e3, self.rate());
+        let caption = format!("{width}x{height}  look {size} {took:.1} ms  {rate:.1} frames/s");
         rgb::from_frame(frame, &mut self.rgb);
         let mut canvas = Canvas::new(&mut self.rgb, width, height);
         canvas.faces(faces);

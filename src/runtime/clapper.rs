@@ -1,14 +1,18 @@
 //! Crate [`clapper`].
 
-use super::{Failed, TensorInfo};
+use super::{Failed, Pool, TensorInfo};
+
+pub(super) const RESIZES: bool = true;
 
 pub(super) struct Engine {
     network: clapper::Network,
 }
 
 impl Engine {
-    pub(super) fn load(bytes: &[u8]) -> Result<Self, String> {
-        let network = clapper::Network::load(bytes).map_err(|error| error.to_string())?;
+    /// `size`: rows and columns, if they may be others than the file's.
+    pub(super) fn load(bytes: &[u8], size: Option<[usize; 2]>, threads: usize) -> Result<Self, String> {
+        let options = clapper::Options { input: size, threads, ..clapper::Options::default() };
+        let network = clapper::Network::load_with(bytes, &options).map_err(|error| error.to_string())?;
         Ok(Self { network })
     }
 
@@ -26,6 +30,11 @@ impl Engine {
 
     pub(super) fn run(&mut self) -> Result<(), Failed> {
         self.network.run();
+        Ok(())
+    }
+
+    pub(super) fn run_on(&mut self, pool: &mut Pool) -> Result<(), Failed> {
+        self.network.run_on(pool);
         Ok(())
     }
 

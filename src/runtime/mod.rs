@@ -2,13 +2,14 @@
 //!
 //! Nothing outside this module knows which runtime runs them.  It is crate [`clapper`] of this workspace; with feature
 //! `tflite` it is the crate of that name (TensorFlow Lite 1.15.5 in C++), so that the two can be held against each other.
-//! Both allocate nothing in [`Network::run`], the latter as long as the network has no `PAD` and no `CONCATENATION`.
+//! Both allocate nothing in [`Network::run`], the latter from its second run on and as long as the network has no `PAD` and
+//! no `CONCATENATION`.
 
 #[cfg_attr(feature = "tflite", path = "tflite.rs")]
 #[cfg_attr(not(feature = "tflite"), path = "clapper.rs")]
 mod engine;
 
-pub use clapper::Quantization;
+pub use clapper::{Pool, Quantization};
 
 use engine::Engine;
 
@@ -18,16 +19,22 @@ pub const MAX_OUTPUTS: usize = 6;
 /// Dimensions of a tensor: batch, rows, columns, channels.
 pub type Shape = [usize; 4];
 
+/// Whether this runtime can run a network in another size than the one in which it is stored.
+pub const RESIZES: bool = engine::RESIZES;
+
 /// What a network must look like for the code that uses it.
 #[derive(Clone, Copy, Debug)]
-pub struct Contract {
+pub struct Contract<'a> {
     /// Name for messages, such as `face`.
     pub name: &'static str,
     /// The one input: RGB, of type int8, quantised so that a stored value is the pixel − 128.
     pub input: Shape,
+    /// Whether the network is to be brought to the rows and columns of the input if it is stored in others; it must be
+    /// convolutional then.
+    pub resizable: bool,
     /// The outputs, all of type int8 and all of different shapes: they are told apart by shape, because converters
     /// neither keep their order nor their names.
-    pub outputs: &'static [Shape],
+    pub outputs: &'a [Shape],
 }
 
 /// An output of the last run.
@@ -72,6 +79,14 @@ pub enum RuntimeError {
     },
 }
 
+/// A pool of `threads` threads, or of the one that asks if the system refuses more, which is logged.
+pub fn pool(threads: usize) -> Pool {
+    Pool::new(threads).unwrap_or_else(|error| {
+        log::warn!("{error}; one thread does all the work");
+        Pool::new(1).expect("the thread that asks is there")
+    })
+}
+
 /// What an engine says about an input or output.
 #[derive(Clone)]
 struct TensorInfo {
@@ -91,7 +106,7 @@ struct Output {
     quantization: Quantization,
 }
 
-/// A network that is loaded, checked and ready to run on this thread.
+/// A network that is loaded, checked and ready to run.
 pub struct Network {
     name: &'static str,
     engine: Engine,
@@ -99,15 +114,18 @@ pub struct Network {
 }
 
 impl Network {
-    /// Loads a full-integer network from the bytes of a `.tflite` file and checks it against `contract`.
+    /// Loads a full-integer network from the bytes of a `.tflite` file and checks it against `contract`.  `threads` is
+    /// how many a pool will have at most that it is run on.
     ///
     /// # Errors
     ///
     /// [`RuntimeError::Model`] if the bytes are damaged or use an operation that the runtime lacks,
     /// [`RuntimeError::Tensor`] if an input or output has another shape, type or quantisation.
-    pub fn load(contract: &Contract, bytes: &[u8]) -> Result<Self, RuntimeError> {
+    pub fn load(contract: &Contract, bytes: &[u8], threads: usize) -> Result<Self, RuntimeError> {
         let name = contract.name;
-        let engine = Engine::load(bytes).map_err(|reason| RuntimeError::Model { model: name, reason })?;
+        let size = contract.resizable.then_some([contract.input[1], contract.input[2]]);
+        let engine = Engine::load(bytes, size, threads)
+            .map_err(|reason| RuntimeError::Model { model: name, reason })?;
         let tensor = |info: &TensorInfo| -> Result<(Shape, Quantization), RuntimeError> {
             let wrong = |found: String, expected: &str| RuntimeError::Tensor {
                 model: name,
@@ -161,10 +179,7 @@ impl Network {
             };
             let _ = outputs.push(found.swap_remove(at).1);
         }
-        let mut network = Self { name, engine, outputs };
-        // A runtime may take its memory in the first run: that is now, and not at the first face.
-        network.run()?;
-        Ok(network)
+        Ok(Self { name, engine, outputs })
     }
 
     /// The input to fill before each run: pixel − 128 for red, green and blue, row by row.
@@ -179,6 +194,15 @@ impl Network {
     /// [`RuntimeError::Run`] if an operation fails, which a checked network does not.
     pub fn run(&mut self) -> Result<(), RuntimeError> {
         self.engine.run().map_err(|Failed| RuntimeError::Run { model: self.name })
+    }
+
+    /// As [`Network::run`], on the threads of a pool; the results are the same bits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::run`].
+    pub fn run_on(&mut self, pool: &mut Pool) -> Result<(), RuntimeError> {
+        self.engine.run_on(pool).map_err(|Failed| RuntimeError::Run { model: self.name })
     }
 
     /// The output whose shape stands at `index` of the contract.
@@ -203,12 +227,16 @@ mod tests {
     use super::*;
 
     const MODEL: &[u8] = include_bytes!("../../models/mouth.tflite");
-    const CONTRACT: Contract =
-        Contract { name: "mouth", input: [1, 96, 96, 3], outputs: &[[1, 12, 12, 2], [1, 12, 12, 8]] };
+    const CONTRACT: Contract = Contract {
+        name: "mouth",
+        input: [1, 96, 96, 3],
+        resizable: false,
+        outputs: &[[1, 12, 12, 2], [1, 12, 12, 8]],
+    };
 
     #[test]
     fn the_same_input_gives_the_same_output_and_another_another() {
-        let mut network = Network::load(&CONTRACT, MODEL).unwrap();
+        let mut network = Network::load(&CONTRACT, MODEL, 1).unwrap();
         let mut run = |value: fn(usize) -> i8| {
             for (at, stored) in network.input().iter_mut().enumerate() {
                 *stored = value(at);
@@ -226,7 +254,7 @@ mod tests {
     fn outputs_come_in_the_order_of_the_contract() {
         let swapped = Contract { outputs: &[[1, 12, 12, 8], [1, 12, 12, 2]], ..CONTRACT };
         let (one, other) =
-            (Network::load(&CONTRACT, MODEL).unwrap(), Network::load(&swapped, MODEL).unwrap());
+            (Network::load(&CONTRACT, MODEL, 1).unwrap(), Network::load(&swapped, MODEL, 1).unwrap());
         assert_eq!(one.output(0).values.len(), other.output(1).values.len());
         assert_eq!(one.output(1).quantization, other.output(0).quantization);
     }
@@ -234,7 +262,7 @@ mod tests {
     #[test]
     fn a_damaged_file_is_refused() {
         for bytes in [&[][..], b"no model", &[0; 4096], &MODEL[..100], &MODEL[..MODEL.len() - 20]] {
-            let error = Network::load(&CONTRACT, bytes).unwrap_err();
+            let error = Network::load(&CONTRACT, bytes, 1).unwrap_err();
             assert!(matches!(error, RuntimeError::Model { model: "mouth", .. }), "{error}");
         }
     }
@@ -246,7 +274,7 @@ mod tests {
             (Contract { outputs: &[[1, 12, 12, 2]], ..CONTRACT }, "output list"),
             (Contract { outputs: &[[1, 12, 12, 2], [1, 12, 12, 4]], ..CONTRACT }, "outputs"),
         ] {
-            let error = Network::load(&contract, MODEL).unwrap_err();
+            let error = Network::load(&contract, MODEL, 1).unwrap_err();
             match &error {
                 RuntimeError::Tensor { model: "mouth", tensor: wrong, .. } => assert_eq!(wrong, tensor),
                 other => panic!("{other}"),
@@ -261,7 +289,7 @@ mod tests {
     fn both_runtimes_agree() {
         const MOST_STEPS: i32 = 8;
         let mut other = clapper::Network::load(MODEL).unwrap();
-        let mut network = Network::load(&CONTRACT, MODEL).unwrap();
+        let mut network = Network::load(&CONTRACT, MODEL, 1).unwrap();
         let sizes = [network.output(0).values.len(), network.output(1).values.len()];
         for seed in 0..8u32 {
             for (at, stored) in network.input().iter_mut().enumerate() {

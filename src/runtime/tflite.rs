@@ -5,7 +5,9 @@ use tflite::model::{Model, TensorType};
 use tflite::ops::builtin::BuiltinOpResolver;
 use tflite::{FlatBufferModel, Interpreter, InterpreterBuilder, TensorIndex};
 
-use super::{Failed, Quantization, TensorInfo};
+use super::{Failed, Pool, Quantization, TensorInfo};
+
+pub(super) const RESIZES: bool = false;
 
 pub(super) struct Engine {
     interpreter: Interpreter<'static, BuiltinOpResolver>,
@@ -14,7 +16,8 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn load(bytes: &[u8]) -> Result<Self, String> {
+    /// In the file's size, whatever `size` says: another is refused with the contract.
+    pub(super) fn load(bytes: &[u8], _size: Option<[usize; 2]>, _threads: usize) -> Result<Self, String> {
         // The heap's alignment, which C++ expects, as bytes in the binary need not have it.
         let bytes = bytes.to_vec();
         // Verifies every offset, which the runtime itself does not.
@@ -66,6 +69,11 @@ impl Engine {
 
     pub(super) fn run(&mut self) -> Result<(), Failed> {
         self.interpreter.invoke().map_err(|_| Failed)
+    }
+
+    /// On this thread alone: with more, the runtime allocates.
+    pub(super) fn run_on(&mut self, _: &mut Pool) -> Result<(), Failed> {
+        self.run()
     }
 
     pub(super) fn output(&self, index: usize) -> &[i8] {

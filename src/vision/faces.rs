@@ -7,38 +7,23 @@ use heapless::Vec;
 
 use super::looks::{Gathered, Looks};
 use super::resample::{Resampler, View};
+use super::size::LookSize;
 use super::{MAX_FACES, logit, sigmoid};
 use crate::frame::Frame;
 use crate::geometry::Rect;
-use crate::runtime::{Contract, Network, RuntimeError, Tensor};
+use crate::runtime::{Contract, Network, Pool, RuntimeError, Tensor};
 
 /// The bytes of the face model.
 const MODEL: &[u8] = include_bytes!("../../models/face.tflite");
 
-/// Input of the face model in pixels; 4:3 as most cameras see.
-pub(super) const WIDTH: usize = 320;
-/// See [`WIDTH`].
-pub(super) const HEIGHT: usize = 240;
-
-/// Input pixels between neighbouring cells of each output, in the order of [`CONTRACT`].
+/// Input pixels between neighbouring cells of each output.
 pub(super) const STRIDES: [usize; 3] = [8, 16, 32];
 
 /// Score and box of each stride, by turns.
-static CONTRACT: Contract = Contract {
-    name: "face",
-    input: [1, HEIGHT, WIDTH, 3],
-    outputs: &[
-        cells(STRIDES[0], 1),
-        cells(STRIDES[0], 4),
-        cells(STRIDES[1], 1),
-        cells(STRIDES[1], 4),
-        cells(STRIDES[2], 1),
-        cells(STRIDES[2], 4),
-    ],
-};
-
-const fn cells(stride: usize, channels: usize) -> [usize; 4] {
-    [1, HEIGHT.div_ceil(stride), WIDTH.div_ceil(stride), channels]
+fn outputs(size: LookSize) -> [[usize; 4]; 2 * STRIDES.len()] {
+    let (height, width) = (size.height(), size.width());
+    let cells = |stride: usize, channels| [1, height.div_ceil(stride), width.div_ceil(stride), channels];
+    std::array::from_fn(|at| cells(STRIDES[at / 2], [1, 4][at % 2]))
 }
 
 /// Most boxes kept before suppression: a face answers in up to about nine cells of each of two strides.
@@ -73,36 +58,52 @@ pub(super) type Found = Vec<Candidate, MAX_FACES>;
 pub(super) struct FaceFinder {
     network: Network,
     resampler: Resampler,
+    size: LookSize,
     threshold: f32,
     candidates: Vec<Candidate, MAX_CANDIDATES>,
     gathered: Gathered,
 }
 
 impl FaceFinder {
-    /// Loads the network; faces below `threshold` (a score, 0 to 1) are not reported.
-    pub(super) fn new(threshold: f32) -> Result<Self, RuntimeError> {
+    /// Loads the network for looks of `size`, on at most `threads` threads; faces below `threshold` (a score, 0 to 1) are
+    /// not reported.
+    pub(super) fn new(threshold: f32, size: LookSize, threads: usize) -> Result<Self, RuntimeError> {
+        let (width, height) = (size.width(), size.height());
+        let contract =
+            Contract { name: "face", input: [1, height, width, 3], resizable: true, outputs: &outputs(size) };
         Ok(Self {
-            network: Network::load(&CONTRACT, MODEL)?,
-            resampler: Resampler::new(WIDTH, HEIGHT),
+            network: Network::load(&contract, MODEL, threads)?,
+            resampler: Resampler::new(width, height),
+            size,
             threshold,
             candidates: Vec::new(),
-            gathered: Gathered::new(),
+            gathered: Gathered::new(size),
         })
     }
 
+    /// How large a look is.
+    pub(super) fn size(&self) -> LookSize {
+        self.size
+    }
+
     /// The faces of `frame`, best first.
-    pub(super) fn find(&mut self, frame: &Frame, looks: Looks) -> Result<Found, RuntimeError> {
+    pub(super) fn find(
+        &mut self,
+        frame: &Frame,
+        looks: Looks,
+        pool: &mut Pool,
+    ) -> Result<Found, RuntimeError> {
         for look in 0..self.gathered.plan(frame, looks) {
-            let found = self.look(frame, self.gathered.view(look))?;
+            let found = self.look(frame, self.gathered.view(look), pool)?;
             self.gathered.add(look, &found, frame);
         }
         Ok(self.gathered.faces(frame, self.threshold))
     }
 
     /// The faces of one look, in pixels of the frame.
-    fn look(&mut self, frame: &Frame, view: View) -> Result<Found, RuntimeError> {
+    fn look(&mut self, frame: &Frame, view: View, pool: &mut Pool) -> Result<Found, RuntimeError> {
         self.resampler.fill(frame, view, self.network.input());
-        self.network.run()?;
+        self.network.run_on(pool)?;
         Ok(self.found(frame, view))
     }
 
@@ -112,7 +113,7 @@ impl FaceFinder {
         let least = self.gathered.least(self.threshold);
         for (at, stride) in STRIDES.into_iter().enumerate() {
             let (scores, boxes) = (self.network.output(2 * at), self.network.output(2 * at + 1));
-            decode(scores, boxes, stride, least, &mut self.candidates);
+            decode(scores, boxes, self.size.width(), stride, least, &mut self.candidates);
         }
         in_frame(&mut self.candidates, view, frame)
     }
@@ -137,13 +138,14 @@ impl FaceFinder {
     }
 }
 
-/// Boxes of the cells of one stride whose score reaches `threshold`, in input pixels.
+/// Boxes of the cells of one stride whose score reaches `threshold`, in input pixels; the input is `width` pixels wide.
 ///
 /// As YuNet codes them: the centre as an offset from the cell's corner in strides, width and height as the logarithm
 /// of their size in strides.
 pub(super) fn decode<const N: usize>(
     scores: Tensor,
     boxes: Tensor,
+    width: usize,
     stride: usize,
     threshold: f32,
     candidates: &mut Vec<Candidate, N>,
@@ -151,7 +153,7 @@ pub(super) fn decode<const N: usize>(
     let Some(least) = scores.quantization.at_least(logit(threshold)) else {
         return;
     };
-    let columns = WIDTH.div_ceil(stride);
+    let columns = width.div_ceil(stride);
     let stride = stride as f32;
     for (at, (&score, code)) in scores.values.iter().zip(boxes.values.chunks_exact(4)).enumerate() {
         if score < least {
@@ -231,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_cell_becomes_its_box() {
-        let columns = WIDTH / 32;
+        let columns = 320 / 32;
         let mut scores = vec![-128; 8 * columns];
         let mut boxes = vec![0; scores.len() * 4];
         let cell = 2 * columns + 3;
@@ -239,7 +241,7 @@ mod tests {
         boxes[cell * 4..][..4].copy_from_slice(&[5, 10, 0, 7]);
         let mut found = Vec::<_, 4>::new();
         let tensor = |values| Tensor { values, quantization: LOGITS };
-        decode(tensor(&scores), tensor(&boxes), 32, 0.5, &mut found);
+        decode(tensor(&scores), tensor(&boxes), 320, 32, 0.5, &mut found);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].bounds.centre(), (3.5 * 32.0, 3.0 * 32.0));
         assert!((found[0].bounds.width() - 32.0).abs() < 1e-3);
@@ -252,7 +254,7 @@ mod tests {
         let tensor = |values| Tensor { values, quantization: LOGITS };
         for (threshold, expected) in [(0.5, 2), (0.501, 1), (0.999_999_9, 0), (1.0, 0), (0.0, 3)] {
             let mut found = Vec::<_, 4>::new();
-            decode(tensor(&[0, 1, -1]), tensor(&[0; 12]), 8, threshold, &mut found);
+            decode(tensor(&[0, 1, -1]), tensor(&[0; 12]), 320, 8, threshold, &mut found);
             assert_eq!(found.len(), expected, "{threshold}");
         }
     }

@@ -2,9 +2,10 @@
 
 use heapless::Vec;
 
-use super::faces::{self, HEIGHT, MAX_CANDIDATES, STRIDES, WIDTH};
-use super::mouth::{self, CELLS, CLASSES, SIDE};
+use super::faces::{self, MAX_CANDIDATES, STRIDES};
+use super::mouth::{self, Answer, CELLS, CLASSES, PARTS, SIDE};
 use super::resample::{Resampler, View};
+use super::size::LookSize;
 use crate::frame::{Frame, PixelFormat};
 use crate::runtime::{Quantization, Tensor};
 
@@ -36,14 +37,15 @@ pub fn decoded((width, height): (usize, usize), threshold: f32, said: Said) {
     }
     let data = vec![0; width * height];
     let frame = Frame::new(&data, PixelFormat::Grey, width, height, width, Default::default()).unwrap();
-    let view = View::whole(&frame, WIDTH, HEIGHT);
+    let (look_width, look_height) = (LookSize::W320.width(), LookSize::W320.height());
+    let view = View::whole(&frame, look_width, look_height);
     let mut candidates = Vec::<_, MAX_CANDIDATES>::new();
     for stride in STRIDES {
-        let cells = WIDTH.div_ceil(stride) * HEIGHT.div_ceil(stride);
+        let cells = look_width.div_ceil(stride) * look_height.div_ceil(stride);
         let (scores, boxes) = (output(cells), output(cells * 4));
         let scores = Tensor { values: &scores, quantization: said.scores };
         let boxes = Tensor { values: &boxes, quantization: said.boxes };
-        faces::decode(scores, boxes, stride, threshold, &mut candidates);
+        faces::decode(scores, boxes, look_width, stride, threshold, &mut candidates);
     }
     let found = faces::in_frame(&mut candidates, view, &frame);
     assert!(found.is_sorted_by(|better, worse| better.score >= worse.score));
@@ -52,7 +54,7 @@ pub fn decoded((width, height): (usize, usize), threshold: f32, said: Said) {
         assert!((0.0..width as f32).contains(&x) && (0.0..height as f32).contains(&y), "{face:?}");
         assert!((0.0..=1.0).contains(&face.score), "{face:?}");
     }
-    let (scores, boxes) = (output(CELLS * CELLS * CLASSES), output(CELLS * CELLS * CLASSES * 4));
+    let (scores, boxes) = (output(CELLS * CELLS * CLASSES), output(CELLS * CELLS * PARTS * 4));
     let scores = Tensor { values: &scores, quantization: said.scores };
     let boxes = Tensor { values: &boxes, quantization: said.boxes };
     let mut input = [0; SIDE * SIDE * 3];
@@ -61,8 +63,9 @@ pub fn decoded((width, height): (usize, usize), threshold: f32, said: Said) {
     for face in found.iter().take(MAX_CROPS) {
         let view = mouth::crop(&face.bounds);
         resampler.fill(&frame, view, &mut input);
-        for part in mouth::decode(scores, boxes, view) {
-            assert!((0.0..=1.0).contains(&part.score), "{part:?}");
+        let Answer { mouth, nose, presence } = mouth::decode(scores, boxes, view);
+        for score in [mouth.score, nose.score, presence] {
+            assert!((0.0..=1.0).contains(&score), "{score}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::faces::FaceFinder;
 use super::mouth::{self, MouthFinder, SIDE};
 use super::resample::Resampler;
+use super::size::LookSize;
 use crate::frame::Frame;
 use crate::geometry::Rect;
 use crate::runtime::RuntimeError;
@@ -17,15 +18,15 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// Loads both networks; faces count from `threshold` on.
+    /// Loads both networks, for looks of `size` on one thread; faces count from `threshold` on.
     ///
     /// # Errors
     ///
     /// [`RuntimeError`] if a model file does not fit this program.
-    pub fn new(threshold: f32) -> Result<Self, RuntimeError> {
+    pub fn new(threshold: f32, size: LookSize) -> Result<Self, RuntimeError> {
         Ok(Self {
-            faces: FaceFinder::new(threshold)?,
-            mouths: MouthFinder::new()?,
+            faces: FaceFinder::new(threshold, size, 1)?,
+            mouths: MouthFinder::new(1)?,
             resampler: Resampler::new(SIDE, SIDE),
             crop: vec![0; SIDE * SIDE * 3],
         })
@@ -61,6 +62,6 @@ impl Stages {
     ///
     /// [`RuntimeError::Run`], which checked models do not return.
     pub fn mouth(&mut self, frame: &Frame, face: &Rect) -> Result<(), RuntimeError> {
-        self.mouths.find(frame, face).map(drop)
+        self.mouths.find(frame, face, None).map(drop)
     }
 }

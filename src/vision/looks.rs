@@ -2,16 +2,17 @@
 
 use heapless::Vec;
 
-use super::faces::{Candidate, Found, HEIGHT, WIDTH, suppress};
+use super::faces::{Candidate, Found, suppress};
 use super::resample::View;
+use super::size::LookSize;
 use super::{MAX_FACES, logit, sigmoid};
 use crate::frame::Frame;
 use crate::geometry::Rect;
 
 /// How closely a frame is looked at for faces.
 ///
-/// The face network sees 320 × 240 pixels, whatever the frame's size: closer looks find faces that are too small in
-/// the whole frame, and judge every face more than once.
+/// The face network sees as many pixels as its [`LookSize`] has, whatever the frame's size: closer looks find faces that
+/// are too small in the whole frame, and judge every face more than once.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Looks {
     /// Once, as a whole: for cameras.
@@ -46,25 +47,27 @@ const FLOOR: f32 = 0.1;
 /// The faces of one look after another.
 #[derive(Debug)]
 pub(super) struct Gathered {
+    size: LookSize,
     views: Vec<View, MAX_LOOKS>,
     candidates: Vec<(Candidate, usize), { MAX_LOOKS * MAX_FACES }>,
 }
 
 impl Gathered {
-    pub(super) const fn new() -> Self {
-        Self { views: Vec::new(), candidates: Vec::new() }
+    pub(super) const fn new(size: LookSize) -> Self {
+        Self { size, views: Vec::new(), candidates: Vec::new() }
     }
 
     /// Forgets the frame before and plans the looks at `frame`; gives the number of looks.
     pub(super) fn plan(&mut self, frame: &Frame, looks: Looks) -> usize {
         self.candidates.clear();
         self.views.clear();
+        let (look_width, look_height) = (self.size.width(), self.size.height());
         // One and MAX_PARTS views fit.
-        let _ = self.views.push(View::whole(frame, WIDTH, HEIGHT));
+        let _ = self.views.push(View::whole(frame, look_width, look_height));
         if looks == Looks::Close {
             let (width, height) = (frame.width() as f32, frame.height() as f32);
-            let scale = PART * (width / WIDTH as f32).min(height / HEIGHT as f32);
-            let (across, down) = (WIDTH as f32 * scale, HEIGHT as f32 * scale);
+            let scale = PART * (width / look_width as f32).min(height / look_height as f32);
+            let (across, down) = (look_width as f32 * scale, look_height as f32 * scale);
             let columns = parts(width, across).min(MAX_PARTS / 2);
             let rows = parts(height, down).min(MAX_PARTS / columns);
             for at in 0..columns * rows {
@@ -89,7 +92,7 @@ impl Gathered {
     /// Takes in what a look found, in frame pixels; cut faces are left out.
     pub(super) fn add(&mut self, look: usize, found: &Found, frame: &Frame) {
         for candidate in found {
-            if !is_cut(&candidate.bounds, &self.views[look], frame) {
+            if !is_cut(&candidate.bounds, &self.views[look], self.size, frame) {
                 // Each look has room for MAX_FACES.
                 let _ = self.candidates.push((*candidate, look));
             }
@@ -123,7 +126,7 @@ impl Gathered {
                 .map(|(candidate, _)| candidate.score)
                 .max_by(f32::total_cmp);
             let clear = face.bounds.height() >= CLEAR * view.scale;
-            if (clear && !is_cut(&face.bounds, view, frame)) || best == Some(face.score) {
+            if (clear && !is_cut(&face.bounds, view, self.size, frame)) || best == Some(face.score) {
                 sum += logit(best.unwrap_or(FLOOR));
                 count += 1.0;
             }
@@ -145,9 +148,10 @@ fn share(at: usize, count: usize) -> f32 {
 }
 
 /// Whether a box touches an edge of a look that is not also the frame's.
-fn is_cut(bounds: &Rect, view: &View, frame: &Frame) -> bool {
+fn is_cut(bounds: &Rect, view: &View, size: LookSize, frame: &Frame) -> bool {
     let margin = EDGE * bounds.width().max(bounds.height());
-    let (right, bottom) = (view.left + WIDTH as f32 * view.scale, view.top + HEIGHT as f32 * view.scale);
+    let right = view.left + size.width() as f32 * view.scale;
+    let bottom = view.top + size.height() as f32 * view.scale;
     // Half a pixel for rounding.
     (view.left > 0.5 && bounds.left < view.left + margin)
         || (view.top > 0.5 && bounds.top < view.top + margin)
@@ -184,11 +188,11 @@ mod tests {
             (1, 1, 7),
         ] {
             with_frame(width, height, |frame| {
-                let mut gathered = Gathered::new();
+                let mut gathered = Gathered::new(LookSize::W320);
                 assert_eq!(gathered.plan(frame, Looks::Close), expected, "{width}×{height}");
                 let inside = |x: f32, y: f32, view: &View| {
-                    (x - view.left) / view.scale <= WIDTH as f32
-                        && (y - view.top) / view.scale <= HEIGHT as f32
+                    (x - view.left) / view.scale <= 320.0
+                        && (y - view.top) / view.scale <= 240.0
                         && x >= view.left
                         && y >= view.top
                 };
@@ -201,14 +205,14 @@ mod tests {
                 }
             });
         }
-        with_frame(640, 360, |frame| assert_eq!(Gathered::new().plan(frame, Looks::One), 1));
+        with_frame(640, 360, |frame| assert_eq!(Gathered::new(LookSize::W320).plan(frame, Looks::One), 1));
     }
 
     #[test]
     fn very_long_frames_are_looked_at_with_gaps() {
         for (width, height) in [(4000, 10), (10, 4000)] {
             with_frame(width, height, |frame| {
-                assert!(Gathered::new().plan(frame, Looks::Close) <= MAX_LOOKS);
+                assert!(Gathered::new(LookSize::W320).plan(frame, Looks::Close) <= MAX_LOOKS);
             });
         }
     }
@@ -216,7 +220,7 @@ mod tests {
     #[test]
     fn a_face_cut_by_a_look_is_left_to_the_others() {
         with_frame(640, 480, |frame| {
-            let mut gathered = Gathered::new();
+            let mut gathered = Gathered::new(LookSize::W320);
             gathered.plan(frame, Looks::Close);
             // The first part is 400 × 300 pixels at the top left.
             let cut = Rect::new(350.0, 100.0, 399.0, 160.0);
@@ -232,7 +236,7 @@ mod tests {
     #[test]
     fn looks_that_show_a_face_clearly_agree_on_its_score() {
         with_frame(640, 480, |frame| {
-            let mut gathered = Gathered::new();
+            let mut gathered = Gathered::new(LookSize::W320);
             gathered.plan(frame, Looks::Close);
             let large = Rect::new(20.0, 20.0, 70.0, 90.0);
             let small = Rect::new(100.0, 100.0, 120.0, 126.0);

@@ -10,21 +10,25 @@ pub mod ledger;
 mod looks;
 mod mouth;
 mod resample;
+mod size;
 
 use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use faces::FaceFinder;
 pub use looks::Looks;
-use mouth::MouthFinder;
+use mouth::{Answer, MouthFinder};
+pub use size::{Choice, ChoiceError, LEAST_RATE, LookSize};
 
-use crate::frame::Frame;
+use crate::frame::{Frame, PixelFormat};
 use crate::geometry::Rect;
-use crate::runtime::RuntimeError;
+use crate::runtime::{self, Pool, RuntimeError};
 
 /// Most faces reported of one frame; those with the best scores are kept.
 ///
-/// A camera at an entrance sees a handful of people near enough to judge; 32 leaves room for a crowd.
-pub const MAX_FACES: usize = 32;
+/// A camera at an entrance sees a handful of people near enough to judge; 64 leaves room for a crowd.
+pub const MAX_FACES: usize = 64;
 
 /// What covers a face.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -61,6 +65,8 @@ pub struct Face {
     pub mouth: f32,
     /// How sure the mouth model is that a nose can be seen, 0 to 1.
     pub nose: f32,
+    /// How sure the mouth model is that there is a face at all, 0 to 1.
+    pub presence: f32,
     /// Where the mouth is seen, in pixels of the frame; `None` below the threshold.
     pub mouth_bounds: Option<Rect>,
     /// Where the nose is seen, in pixels of the frame; `None` below the threshold.
@@ -79,6 +85,8 @@ pub type Faces = heapless::Vec<Face, MAX_FACES>;
 pub struct Thresholds {
     /// Least score of a face to be reported, 0 to 1.
     pub face: f32,
+    /// Least [`Face::presence`] of a face to be reported, 0 to 1: two models must believe in it.
+    pub presence: f32,
     /// Least shorter side of a face to be judged, in pixels of the frame; smaller faces are [`Verdict::Unsure`].
     pub least_face: f32,
     /// From this score on a mouth is seen, 0 to 1.
@@ -91,7 +99,7 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { face: 0.6, least_face: 16.0, mouth: 0.5, nose: 0.8, covered: 0.4 }
+        Self { face: 0.5, presence: 0.65, least_face: 16.0, mouth: 0.5, nose: 0.7, covered: 0.4 }
     }
 }
 
@@ -99,28 +107,113 @@ impl Default for Thresholds {
 /// is out of the picture look the same.
 const MOST_OUTSIDE: f32 = 0.15;
 
+/// How frames are to be looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Options {
+    /// From which scores on something counts as seen.
+    pub thresholds: Thresholds,
+    /// How large a look is.
+    pub size: Choice,
+    /// Threads that share a look's work, or 0 for as many as there are cores, but at most [`MOST_THREADS`].
+    pub threads: usize,
+}
+
+/// Most threads that are made unless more are asked for: as many as the boards have cores.
+pub const MOST_THREADS: usize = 4;
+
+/// How frames are looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chosen {
+    /// Pixels of a look.
+    pub size: LookSize,
+    /// Threads that share its work.
+    pub threads: usize,
+    /// Time for a look at a frame with one face, as it was measured before the first frame.
+    pub took: Duration,
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (took, threads) = (self.took.as_secs_f32() * 1e3, self.threads);
+        let s = if threads == 1 { "" } else { "s" };
+        write!(f, "looks of {}, {took:.1} ms each on {threads} thread{s}", self.size)
+    }
+}
+
 /// The two networks and what they need, made once.
 #[derive(Debug)]
 pub struct Vision {
+    pool: Pool,
     face_finder: FaceFinder,
-    mouth_finder: MouthFinder,
+    judges: Vec<Judge>,
     thresholds: Thresholds,
+    took: Duration,
     faces: Faces,
 }
 
+/// One of those that look at faces side by side, and what it said of them.
+#[derive(Debug)]
+struct Judge {
+    finder: MouthFinder,
+    said: heapless::Vec<Result<Answer, RuntimeError>, MAX_FACES>,
+}
+
+/// Size of the frame of [`Vision::rehearse`], as most cameras send it.
+const REHEARSED: (usize, usize) = (640, 480);
+
 impl Vision {
-    /// Loads both networks.
+    /// Makes the threads, loads both networks, and looks at an empty frame to see how long it takes.
     ///
     /// # Errors
     ///
     /// [`RuntimeError`] if a model file does not fit this program.
-    pub fn new(thresholds: Thresholds) -> Result<Self, RuntimeError> {
-        Ok(Self {
-            face_finder: FaceFinder::new(thresholds.face)?,
-            mouth_finder: MouthFinder::new()?,
+    pub fn new(options: &Options) -> Result<Self, RuntimeError> {
+        let Options { thresholds, size, threads } = *options;
+        let cores = || thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        let pool = runtime::pool(if threads == 0 { cores() } else { threads });
+        let threads = pool.threads();
+        let judge = |_| Ok(Judge { finder: MouthFinder::new(threads)?, said: heapless::Vec::new() });
+        let sizes = match size {
+            Choice::Fixed(size) => &[size],
+            Choice::Auto if runtime::RESIZES => &LookSize::ALL[..],
+            Choice::Auto => &LookSize::ALL[..1],
+        };
+        let mut vision = Self {
+            pool,
+            face_finder: FaceFinder::new(thresholds.face, sizes[0], threads)?,
+            judges: (0..threads).map(judge).collect::<Result<_, _>>()?,
             thresholds,
+            took: Duration::ZERO,
             faces: Faces::new(),
-        })
+        };
+        (_, vision.took) = size::choose(sizes, |size| {
+            if vision.face_finder.size() != size {
+                vision.face_finder = FaceFinder::new(thresholds.face, size, threads)?;
+            }
+            vision.rehearse()
+        })?;
+        Ok(vision)
+    }
+
+    /// How frames are looked at.
+    pub fn chosen(&self) -> Chosen {
+        Chosen { size: self.face_finder.size(), threads: self.pool.threads(), took: self.took }
+    }
+
+    /// Time for a look at a frame with one face, the shorter of two: the first brings code and memory near.
+    fn rehearse(&mut self) -> Result<Duration, RuntimeError> {
+        let (width, height) = REHEARSED;
+        let data = vec![128; PixelFormat::Yuyv.frame_bytes(width, height, 2 * width)];
+        let frame = Frame::new(&data, PixelFormat::Yuyv, width, height, 2 * width, Duration::ZERO)
+            .expect("a whole frame");
+        let mut shortest = Duration::MAX;
+        for _ in 0..2 {
+            let start = Instant::now();
+            self.face_finder.find(&frame, Looks::One, &mut self.pool)?;
+            self.judges[0].finder.find(&frame, &frame.bounds(), Some(&mut self.pool))?;
+            shortest = shortest.min(start.elapsed());
+        }
+        Ok(shortest)
     }
 
     /// The faces of `frame` with their verdicts, best score first, after as many `looks`.  Allocates nothing.
@@ -130,8 +223,30 @@ impl Vision {
     /// [`RuntimeError::Run`] if a network stops, which checked models do not.
     pub fn look(&mut self, frame: &Frame, looks: Looks) -> Result<&Faces, RuntimeError> {
         self.faces.clear();
-        for found in self.face_finder.find(frame, looks)? {
-            let [mouth, nose] = self.mouth_finder.find(frame, &found.bounds)?;
+        let all = self.face_finder.find(frame, looks, &mut self.pool)?;
+        let said = |judge: &mut Judge, said| {
+            // No judge hears more than MAX_FACES.
+            let _ = judge.said.push(said);
+        };
+        let judges = self.judges.len().min(all.len());
+        self.judges.iter_mut().for_each(|judge| judge.said.clear());
+        if let ([face], [judge, ..]) = (&*all, &mut *self.judges) {
+            let answer = judge.finder.find(frame, &face.bounds, Some(&mut self.pool));
+            said(judge, answer);
+        } else {
+            // Side by side, each on one thread: the first face goes to the first judge, and so on in turn.
+            self.pool.each(&mut self.judges[..judges], |first, judge| {
+                for face in all.iter().skip(first).step_by(judges) {
+                    let answer = judge.finder.find(frame, &face.bounds, None);
+                    said(judge, answer);
+                }
+            });
+        }
+        for (at, found) in all.iter().enumerate() {
+            let Answer { mouth, nose, presence } = self.judges[at % judges].said[at / judges].clone()?;
+            if presence < self.thresholds.presence {
+                continue;
+            }
             let verdict = if self.can_be_judged(&found.bounds, frame) {
                 judge(mouth.score, nose.score, &self.thresholds)
             } else {
@@ -142,6 +257,7 @@ impl Vision {
                 score: found.score,
                 mouth: mouth.score,
                 nose: nose.score,
+                presence,
                 mouth_bounds: mouth.seen(self.thresholds.mouth),
                 nose_bounds: nose.seen(self.thresholds.nose),
                 verdict,

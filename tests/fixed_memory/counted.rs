@@ -28,7 +28,7 @@ use maskbell::policy::{Reminder, Times};
 use maskbell::signal::buzzer::{Buzzer, LOUDEST};
 use maskbell::signal::led::Led;
 use maskbell::signal::{Melodies, Signals};
-use maskbell::vision::Thresholds;
+use maskbell::vision::{Choice, LookSize, MOST_THREADS, Options, Thresholds};
 use maskbell::watch::{Turn, Watch};
 
 #[global_allocator]
@@ -53,7 +53,10 @@ pub(crate) fn run() {
 
     let clip = std::fs::read("sample/visit.mjpeg").unwrap();
     let mut source = MotionJpeg::from_bytes(clip, Pace::AsFast, DEFAULT_RATE).unwrap().repeat(true);
-    let mut watch = Watch::new(Thresholds::default(), Times::default(), Orientation::default()).unwrap();
+    // The most that there can be of everything.
+    let size = Choice::Fixed(LookSize::W640);
+    let vision = Options { thresholds: Thresholds::default(), size, threads: MOST_THREADS };
+    let mut watch = Watch::new(&vision, Times::default(), Orientation::default()).unwrap();
     let tones = Arc::new(AtomicUsize::new(0));
     let buzzer = Buzzer::new(TestPin { tones: Arc::clone(&tones) }, LOUDEST);
     let led = Led::new(TestPin { tones: Arc::default() });

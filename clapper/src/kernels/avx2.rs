@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 use core::arch::x86_64::*;
 
-use super::{Addition, Depthwise, Product, Windows, portable};
+use super::{Addition, Depthwise, Packed, Product, Windows, portable};
 use crate::quantize::{Factor, Requantize};
 
 /// Channels in a vector of sums.
@@ -242,7 +242,7 @@ const BLOCK: usize = 16;
 
 /// For each block of 16 channels [column][rows 0 and 1, row 2 and nothing][part][8 channels][2] in 16 bits, where part 0
 /// holds channels 0–3 and 8–11 and part 1 the others, as they fall when 16-bit rows are interleaved.
-pub(super) fn pack_depthwise(by_channel: &[i8], requantize: &mut Requantize) -> (Vec<i8>, Vec<usize>) {
+pub(super) fn pack_depthwise(by_channel: &[i8], requantize: &mut Requantize) -> Packed {
     let channels = by_channel.len() / 9;
     requantize.pad(BLOCK);
     let blocks: Vec<usize> = (0..channels).step_by(BLOCK).collect();
@@ -265,7 +265,7 @@ pub(super) fn pack_depthwise(by_channel: &[i8], requantize: &mut Requantize) -> 
             }
         }
     }
-    (packed, blocks)
+    Packed { weights: packed, blocks, constants: Vec::new() }
 }
 
 /// # Safety

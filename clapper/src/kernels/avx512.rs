@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 use core::arch::x86_64::*;
 
-use super::{Addition, Depthwise, Product};
+use super::{Addition, Depthwise, Packed, Product};
 use crate::quantize::Requantize;
 
 /// Channels in a vector of sums.
@@ -218,11 +218,7 @@ fn interleaved(part: usize, at: usize) -> usize {
 /// For each block of 64 channels [column][part][16 channels][row, and a zero].
 ///
 /// Blocks of fewer channels than 64 that divide it hold them repeatedly, for several columns at once.
-pub(super) fn pack_depthwise(
-    by_channel: &[i8],
-    stride: usize,
-    requantize: &mut Requantize,
-) -> (Vec<i8>, Vec<usize>) {
+pub(super) fn pack_depthwise(by_channel: &[i8], stride: usize, requantize: &mut Requantize) -> Packed {
     unsign(by_channel, 9, requantize);
     let channels = by_channel.len() / 9;
     let repeat = stride == 1 && BLOCK.is_multiple_of(channels);
@@ -258,7 +254,7 @@ pub(super) fn pack_depthwise(
             }
         }
     }
-    (packed, blocks)
+    Packed { weights: packed, blocks, constants: Vec::new() }
 }
 
 /// # Safety

@@ -91,6 +91,21 @@ impl Kernels {
     }
 }
 
+/// Weights and constants in an order that suits kernels.
+struct Packed {
+    weights: Vec<i8>,
+    /// First channel of each block that the kernels take at once, if they want to be told.
+    blocks: Vec<usize>,
+    /// Of each block, if the kernels want them apart from [`Requantize`].
+    constants: Vec<i32>,
+}
+
+impl From<Vec<i8>> for Packed {
+    fn from(weights: Vec<i8>) -> Self {
+        Self { weights, blocks: Vec::new(), constants: Vec::new() }
+    }
+}
+
 /// Sums of products of rows with the weights of each channel: the heart of convolutions.
 #[derive(Debug)]
 pub(crate) struct Product {
@@ -99,35 +114,40 @@ pub(crate) struct Product {
     channels: usize,
     /// In an order that suits the kernels.
     weights: Vec<i8>,
+    /// First channel of each block that the kernels take at once, and the constants of these: for kernels that want them.
+    #[cfg_attr(not(target_arch = "aarch64"), expect(dead_code, reason = "kernels of another processor"))]
+    blocks: Vec<usize>,
+    constants: Vec<i32>,
     requantize: Requantize,
 }
 
 impl Product {
     /// Packs `weights`, which come as [channel][depth].
+    #[allow(unused_mut, reason = "not all architectures change it")]
     pub(crate) fn new(kernels: Kernels, weights: &[i8], depth: usize, mut requantize: Requantize) -> Self {
         let channels = weights.len() / depth;
         let kernels = kernels.exact_for(weights, depth, &requantize);
-        let weights = match kernels {
-            Kernels::Portable => weights.to_vec(),
+        let Packed { weights, blocks, constants } = match kernels {
+            Kernels::Portable => weights.to_vec().into(),
             #[cfg(target_arch = "x86_64")]
-            Kernels::Avx512Vnni => avx512::pack_product(weights, depth, &mut requantize),
+            Kernels::Avx512Vnni => avx512::pack_product(weights, depth, &mut requantize).into(),
             #[cfg(target_arch = "x86_64")]
-            Kernels::Avx2 => avx2::pack_product(weights, depth, false, &mut requantize),
+            Kernels::Avx2 => avx2::pack_product(weights, depth, false, &mut requantize).into(),
             #[cfg(target_arch = "x86_64")]
-            Kernels::AvxVnni => avx2::pack_product(weights, depth, true, &mut requantize),
+            Kernels::AvxVnni => avx2::pack_product(weights, depth, true, &mut requantize).into(),
             #[cfg(target_arch = "aarch64")]
-            Kernels::Neon => neon::pack_product(weights, depth, &mut requantize),
+            Kernels::Neon => neon::pack_product(weights, depth, &requantize),
             #[cfg(target_arch = "aarch64")]
-            Kernels::NeonDot => neon::pack_product_dot(weights, depth, &mut requantize),
+            Kernels::NeonDot => neon::pack_product_dot(weights, depth, &requantize),
             #[allow(unreachable_patterns, reason = "the sets of the other architectures")]
             _ => unreachable!("kernels of another processor"),
         };
-        Self { kernels, depth, channels, weights, requantize }
+        Self { kernels, depth, channels, weights, blocks, constants, requantize }
     }
 
     /// Bytes of the packed weights.
     pub(crate) fn bytes(&self) -> usize {
-        self.weights.len() + 12 * self.requantize.bias.len()
+        self.weights.len() + 4 * self.constants.len() + 12 * self.requantize.bias.len()
     }
 
     /// Multiplies rows of `depth` values that begin `stride` apart; writes `channels` values a row.
@@ -174,11 +194,14 @@ pub(crate) struct Depthwise {
     weights: Vec<i8>,
     /// First channel of each block that the kernels take at once.
     blocks: Vec<usize>,
+    /// Of each block, for kernels that want them.
+    constants: Vec<i32>,
     requantize: Requantize,
 }
 
 impl Depthwise {
     /// Packs `weights`, which come as [row][column][channel].
+    #[allow(unused_mut, reason = "not all architectures change it")]
     pub(crate) fn new(kernels: Kernels, weights: &[i8], stride: usize, mut requantize: Requantize) -> Self {
         let channels = weights.len() / 9;
         let mut by_channel = Vec::with_capacity(weights.len());
@@ -186,25 +209,25 @@ impl Depthwise {
             by_channel.extend((0..9).map(|tap| weights[tap * channels + channel]));
         }
         let kernels = kernels.exact_for(&by_channel, 9, &requantize);
-        let (weights, blocks) = match kernels {
-            Kernels::Portable => (weights.to_vec(), Vec::new()),
+        let Packed { weights, blocks, constants } = match kernels {
+            Kernels::Portable => weights.to_vec().into(),
             #[cfg(target_arch = "x86_64")]
             Kernels::Avx512Vnni => avx512::pack_depthwise(&by_channel, stride, &mut requantize),
             #[cfg(target_arch = "x86_64")]
             Kernels::Avx2 | Kernels::AvxVnni => avx2::pack_depthwise(&by_channel, &mut requantize),
             #[cfg(target_arch = "aarch64")]
-            Kernels::Neon => neon::pack_depthwise(&by_channel, stride, &mut requantize),
+            Kernels::Neon => neon::pack_depthwise(&by_channel, stride, &requantize),
             #[cfg(target_arch = "aarch64")]
-            Kernels::NeonDot => neon::pack_depthwise_dot(&by_channel, stride, &mut requantize),
+            Kernels::NeonDot => neon::pack_depthwise_dot(&by_channel, stride, &requantize),
             #[allow(unreachable_patterns, reason = "the sets of the other architectures")]
             _ => unreachable!("kernels of another processor"),
         };
-        Self { kernels, channels, stride, weights, blocks, requantize }
+        Self { kernels, channels, stride, weights, blocks, constants, requantize }
     }
 
     /// Bytes of the packed weights.
     pub(crate) fn bytes(&self) -> usize {
-        self.weights.len() + 12 * self.requantize.bias.len()
+        self.weights.len() + 4 * self.constants.len() + 12 * self.requantize.bias.len()
     }
 
     /// One row of the output from three rows of the input, which already have their padding at both ends.
@@ -268,11 +291,20 @@ impl Addition {
         sum.saturating_add(self.zero_point).clamp(self.min, self.max) as i8
     }
 
+    /// Whether vector kernels can do it, which shift to the right only: the larger scale has a factor of a half (a shift
+    /// of 0), the other that or less, and the result is far smaller than the shifted sum, unless a file is strange.
+    fn fits_vectors(&self) -> bool {
+        let half = |factor: Factor| factor == Factor { multiplier: 1 << 30, shift: 0 };
+        let [one, other] = self.factors;
+        (half(one) || half(other))
+            && [one, other].iter().all(|&factor| half(factor) || factor.shift < 0)
+            && self.output.shift < 0
+    }
+
     /// Adds element by element; all three have the same length.
     pub(crate) fn run(&self, one: &[i8], other: &[i8], output: &mut [i8]) {
         assert!(one.len() == output.len() && other.len() == output.len());
-        // Vector kernels shift to the right only.
-        let right = [self.factors[0], self.factors[1], self.output].iter().all(|factor| factor.shift <= 0);
+        let right = self.fits_vectors();
         match self.kernels {
             // SAFETY: the kernels were chosen as available, and the lengths agree.
             #[cfg(target_arch = "x86_64")]
@@ -294,6 +326,14 @@ pub(crate) fn maximum(kernels: Kernels, windows: &Windows<'_>, output: &mut [i8]
         // SAFETY: the kernels were chosen as available.
         #[cfg(target_arch = "x86_64")]
         Kernels::Avx2 | Kernels::AvxVnni | Kernels::Avx512Vnni => unsafe { avx2::maximum(windows, output) },
+        #[cfg(target_arch = "aarch64")]
+        Kernels::Neon | Kernels::NeonDot if windows.channels >= 16 => {
+            let Windows { rows, channels, stride } = *windows;
+            let count = output.len() / channels;
+            assert!(count == 0 || rows.iter().all(|row| ((count - 1) * stride + 2) * channels <= row.len()));
+            // SAFETY: as above, and the rows hold the windows.
+            unsafe { neon::maximum(windows, output) }
+        }
         _ => portable::maximum(windows, output),
     }
 }

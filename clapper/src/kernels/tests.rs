@@ -78,7 +78,7 @@ proptest! {
     #[test]
     fn depthwise_rows_agree(
         (channels, width, stride, requantize, weights, rows) in
-            (1usize..140, 1usize..12, 1usize..4).prop_flat_map(|(channels, width, stride)| {
+            (1usize..140, 1usize..16, 1usize..4).prop_flat_map(|(channels, width, stride)| {
                 let length = ((width - 1) * stride + 3) * channels + SLACK;
                 (
                     Just(channels), Just(width), Just(stride), requantize(channels), weights(channels * 9),
