@@ -131,6 +131,8 @@ def lines(
         faces = []
         for box, score in zip(*find_faces(picture, threshold, close)):
             mouth_score, nose, presence = find_mouth(picture, box)
+            if presence < vision.PRESENCE_THRESHOLD:
+                continue
             faces.append(
                 {
                     "box": [round(float(v), 1) for v in box],
