@@ -84,9 +84,15 @@ fn results() -> Vec<Value> {
         .extend(["bare", "masked", "nose_out", "empty"].map(|name| project(&format!("sample/{name}.jpg"))));
     pictures.sort();
     pictures.push(project("sample/visit.mjpeg"));
-    let Thresholds { face, least_face, mouth, nose, covered } = Thresholds::default();
-    let thresholds =
-        [("face", face), ("least_face", least_face), ("mouth", mouth), ("nose", nose), ("covered", covered)];
+    let Thresholds { face, presence, least_face, mouth, nose, covered } = Thresholds::default();
+    let thresholds = [
+        ("face", face),
+        ("presence", presence),
+        ("least_face", least_face),
+        ("mouth", mouth),
+        ("nose", nose),
+        ("covered", covered),
+    ];
     let thresholds: Vec<_> =
         thresholds.iter().map(|(name, value)| json!([name, value.to_string()])).collect();
     let mut results = vec![json!({ "thresholds": thresholds })];
@@ -128,7 +134,9 @@ fn difference(stored: &Value, now: &Value) -> Option<String> {
     let same = before.len() == after.len()
         && before.iter().zip(&after).all(|(a, b)| {
             a["verdict"] == b["verdict"]
-                && ["score", "mouth", "nose"].iter().all(|score| near(&a[score], &b[score], SCORE))
+                && ["score", "mouth", "nose", "presence"]
+                    .iter()
+                    .all(|score| near(&a[score], &b[score], SCORE))
                 && (0..4).all(|edge| near(&a["box"][edge], &b["box"][edge], EDGE))
         });
     (!same).then(|| format!("{}\n  stored {}\n  now    {}", about(now), json!(before), json!(after)))

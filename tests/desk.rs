@@ -137,7 +137,7 @@ fn json_has_one_object_a_picture_and_nothing_else() {
     // The sample's face is 150 pixels high, in the middle of 640 × 480.
     assert!((100.0..200.0).contains(&(edges[3] - edges[1])), "{face}");
     assert!(edges[0] < 320.0 && edges[2] > 320.0 && edges[1] < 240.0 && edges[3] > 200.0, "{face}");
-    for score in ["score", "mouth", "nose"] {
+    for score in ["score", "mouth", "nose", "presence"] {
         assert!((0.0..=1.0).contains(&face[score].as_f64().unwrap()), "{face}");
     }
 
@@ -167,7 +167,15 @@ fn the_stills_of_the_sample_are_judged_rightly() {
 fn no_box_is_inside_out() {
     // A tall picture leaves most of the network's input empty; so low a threshold finds faces everywhere.
     let folder = folder(&[("tall.png", encoded(pattern(300, 900), ImageFormat::Png))]);
-    let lines = json(&run(&["check", "--json", "--face-threshold", "0.01", text(folder.path())]));
+    let lines = json(&run(&[
+        "check",
+        "--json",
+        "--face-threshold",
+        "0.01",
+        "--presence-threshold",
+        "0",
+        text(folder.path()),
+    ]));
     let faces = lines[0]["faces"].as_array().unwrap();
     assert!(!faces.is_empty());
     for face in faces {

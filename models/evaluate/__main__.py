@@ -2,8 +2,10 @@
 
     python -m evaluate --data DATA --maskbell ../target/release/maskbell --out OUT
 
-Runs `maskbell check --json` over DATA/val/ilc (faces with and without masks)
-and DATA/val/neg (no faces), or takes its JSON from OUT if it is there already.
+Runs `maskbell check --json` over DATA/val/ilc (faces with and without masks),
+DATA/val/neg (no faces) and DATA/val/detect (small faces in streets), or takes
+its JSON from OUT if it is there already. Thresholds are chosen on one half of
+the first two; what counts is the other half.
 With `--float FOLDER`, which holds `face.float.tflite` and `mouth.float.tflite`,
 the same networks before quantisation stand beside it, run by LiteRT.
 """
@@ -21,12 +23,19 @@ from pathlib import Path
 from evaluate import plots, predict
 from evaluate.light import cloth_colour, light
 from evaluate.score import (
-    FALSE_POSITIVES, HEIGHTS, WRONG, Case, Found, Share, Truth, among, cases_at, false_positives,
-    read_found, read_truth, threshold_for,
+    CHOOSE, FALSE_POSITIVES, HEIGHTS, REPORT, WRONG, Case, Found, Share, Truth, among, cases_at,
+    false_positives, half, read_found, read_truth, threshold_for,
 )
 from evaluate.vision import FACE_THRESHOLD
 
-FACES, EMPTY = "ilc", "neg"
+FACES, EMPTY, STREET = "ilc", "neg", "detect"
+LOOKS = {
+    "320": ("320×240", ["--one-look"]),
+    "480": ("480×360", ["--one-look", "--look", "480x360"]),
+    "640": ("640×480", ["--one-look", "--look", "640x480"]),
+    "close": ("close looks", []),
+}
+"""Ways of looking: title and options."""
 LOWEST = 0.1
 """Score from which on faces are listed, so that other thresholds can be tried."""
 
@@ -36,22 +45,25 @@ class Run:
     """What one way of looking found."""
 
     name: str
+    truth: Truth
     faces: Found
     negatives: Found
+    street: list[Case]
+    """Small faces, at the shipped face threshold."""
     shipped: list[Case]
     """At the shipped face threshold."""
     compared: list[Case]
     """At `FALSE_POSITIVES` a face-free picture."""
 
 
-def run_binary(maskbell: Path, folder: Path, out: Path, *, one_look: bool) -> Path:
+def run_binary(maskbell: Path, folder: Path, out: Path, options: list[str]) -> Path:
     """The binary's JSON for a folder, made unless it is there."""
     if not out.exists():
         print(f"{maskbell.name} looks at {folder} …", file=sys.stderr)
         command = [maskbell, "check", "--json", "--face-threshold", str(LOWEST), folder]
         unfinished = out.with_suffix(".partial")
         with unfinished.open("wb") as lines:
-            subprocess.run(command + ["--one-look"] * one_look, stdout=lines, check=True)
+            subprocess.run(command + options, stdout=lines, check=True)
         unfinished.rename(out)
     return out
 
@@ -65,13 +77,24 @@ def run_float(models: Path, folder: Path, out: Path) -> Path:
     return out
 
 
-def collect(name: str, truth: Truth, faces: Path, negatives: Path) -> Run:
-    """Scores the JSON of both folders."""
+def collect(
+    name: str, part: str, truths: tuple[Truth, Truth], faces: Path, negatives: Path, street: Path
+) -> Run:
+    """Scores the JSON of all folders, of one half of the pictures.
+
+    The score at which detectors are compared is found on all face-free pictures:
+    half of them hold too few false positives.
+    """
+    truth, small = (
+        {image: entry for image, entry in whole.items() if half(image) == part} for whole in truths
+    )
     found, empty = read_found(faces), read_found(negatives)
     if absent := [image for image in truth if image not in found]:
         raise SystemExit(f"{faces} lacks {len(absent)} pictures, such as {absent[0]}: remove it, run again")
+    own = {image: seen for image, seen in empty.items() if half(image) == part}
     return Run(
-        name, found, empty, cases_at(truth, found, FACE_THRESHOLD),
+        f"{name}, {part}", truth, found, own, cases_at(small, read_found(street), FACE_THRESHOLD),
+        cases_at(truth, found, FACE_THRESHOLD),
         cases_at(truth, found, threshold_for(empty, FALSE_POSITIVES)),
     )
 
@@ -96,6 +119,8 @@ def figures(run: Run) -> list[tuple[str, str]]:
     for title, labels in kinds:
         share = Share.of(among(run.shipped, *labels), is_found)
         rows.append((f"face recall at the shipped score: {title}", str(share)))
+    share = Share.of(among(run.street, "no_mask", high=40), is_found)
+    rows.append(("… bare, 20–40 px, in streets (`val/detect`)", str(share)))
     wrong = false_positives(run.negatives, FACE_THRESHOLD)
     rows.append(("false positives a face-free picture at the shipped score", f"{wrong:.3f}"))
     flagged = sum(
@@ -160,7 +185,8 @@ def report(runs: list[Run], data: Path) -> str:
     columns = [figures(run) for run in runs]
     rows = [[line[0][0]] + [column for _, column in line] for line in zip(*columns)]
     text = table(["", *(run.name for run in runs)], rows)
-    seen = [case for case in runs[0].shipped if case.found and case.height >= 20]
+    whole = [case for run in runs[:2] for case in run.shipped]
+    seen = [case for case in whole if case.found and case.height >= 20]
 
     def size(case: Case) -> str:
         return next(
@@ -185,26 +211,32 @@ def main() -> None:
     arguments = parser.parse_args()
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    truth = read_truth(arguments.data, FACES)
-    faces, empty = (arguments.data / "val" / name for name in (FACES, EMPTY))
-    runs = [
-        collect(name, truth, *(
-            run_binary(arguments.maskbell, folder, out / f"{key}.{folder.name}.jsonl", one_look=one)
-            for folder in (faces, empty)
-        ))
-        for name, key, one in (("close looks", "close", False), ("one look", "one", True))
-    ]
+    truths = read_truth(arguments.data, FACES), read_truth(arguments.data, STREET)
+    folders = [arguments.data / "val" / name for name in (FACES, EMPTY, STREET)]
+    seen = {
+        title: [
+            run_binary(arguments.maskbell, folder, out / f"{key}.{folder.name}.jsonl", options)
+            for folder in folders
+        ]
+        for key, (title, options) in LOOKS.items()
+    }
     if arguments.float:
-        runs.append(collect("close looks, float", truth, *(
+        seen["close looks, float"] = [
             run_float(arguments.float, folder, out / f"float.{folder.name}.jsonl")
-            for folder in (faces, empty)
-        )))
+            for folder in folders
+        ]
+    runs = [
+        collect(title, part, truths, *files)
+        for title, files in seen.items()
+        for part in (CHOOSE, REPORT)
+    ]
     text = report(runs, arguments.data)
     (out / "report.md").write_text(text)
     print(text)
-    plots.faces(out / "faces.png", truth, {run.name: (run.faces, run.negatives) for run in runs})
-    plots.flags(out / "flags.png", {run.name: run.shipped for run in runs})
-    plots.calibration(out / "calibration.png", runs[0].shipped)
+    told = [run for run in runs if run.name.endswith(REPORT)]
+    plots.faces(out / "faces.png", {run.name: (run.truth, run.faces, run.negatives) for run in told})
+    plots.flags(out / "flags.png", {run.name: run.shipped for run in told})
+    plots.calibration(out / "calibration.png", told[0].shipped)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from evaluate.vision import FACE_THRESHOLD, MOUTH_THRESHOLD, NOSE_THRESHOLD
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-STYLES = ("-", "--", ":")
+STYLES = ("-", "--", ":", "-.")
 
 
 def _save(figure: plt.Figure, path: Path) -> None:
@@ -25,11 +25,11 @@ def _save(figure: plt.Figure, path: Path) -> None:
     plt.close(figure)
 
 
-def faces(path: Path, truth: Truth, runs: dict[str, tuple[Found, Found]]) -> None:
+def faces(path: Path, runs: dict[str, tuple[Truth, Found, Found]]) -> None:
     """Recall against false positives a face-free picture; dots at the shipped score."""
     figure, axes = plt.subplots(figsize=(6, 4.5))
     thresholds = np.linspace(0.15, 0.95, 33)
-    for style, (name, (found, negatives)) in zip(STYLES, runs.items()):
+    for style, (name, (truth, found, negatives)) in zip(STYLES, runs.items()):
         cases = {t: cases_at(truth, found, t) for t in [*thresholds, FACE_THRESHOLD]}
         wrong = {t: false_positives(negatives, t) for t in cases}
         for colour, (title, labels) in enumerate(

@@ -89,17 +89,17 @@ class FaceFinder:
 
 
 class MouthFinder:
-    """The mouth network: how surely a mouth and a nose are seen."""
+    """The mouth network: how surely a mouth, a nose, and a face at all are seen."""
 
     def __init__(self, path: Path) -> None:
         self.network = Network(path)
 
-    def __call__(self, picture: np.ndarray, box: np.ndarray) -> tuple[float, float]:
-        """Probability of a visible mouth, and of a visible nose."""
+    def __call__(self, picture: np.ndarray, box: np.ndarray) -> tuple[float, float, float]:
+        """Probability of a visible mouth, of a visible nose, and of a face."""
         outputs = self.network(vision.crop(picture, box))
-        score = next(o for o in outputs if o.shape[2] == 2)
-        mouth, nose = vision.sigmoid(score.max(axis=(0, 1)))
-        return float(mouth), float(nose)
+        score = next(o for o in outputs if o.shape[2] == 3)
+        mouth, nose, presence = vision.sigmoid(score.max(axis=(0, 1)))
+        return float(mouth), float(nose), float(presence)
 
 
 def verdict(picture: np.ndarray, box: np.ndarray, mouth: float, nose: float) -> str:
@@ -130,7 +130,9 @@ def lines(
         picture = cv2.cvtColor(cv2.imread(str(folder / name)), cv2.COLOR_BGR2RGB)
         faces = []
         for box, score in zip(*find_faces(picture, threshold, close)):
-            mouth_score, nose = find_mouth(picture, box)
+            mouth_score, nose, presence = find_mouth(picture, box)
+            if presence < vision.PRESENCE_THRESHOLD:
+                continue
             faces.append(
                 {
                     "box": [round(float(v), 1) for v in box],
@@ -138,6 +140,7 @@ def lines(
                     "verdict": verdict(picture, box, mouth_score, nose),
                     "mouth": round(mouth_score, 4),
                     "nose": round(nose, 4),
+                    "presence": round(presence, 4),
                 }
             )
         yield json.dumps({"image": name, "faces": faces})

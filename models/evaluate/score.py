@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -48,6 +49,17 @@ class Case:
     def is_flagged(self) -> bool:
         """Whether a reminder would follow."""
         return self.verdict in ALERTS
+
+
+CHOOSE, REPORT = "choosing", "reporting"
+
+
+def half(image: str) -> str:
+    """Which half of a validation folder a picture belongs to, by a hash of its file name.
+
+    Thresholds are chosen on one half and what they give is reported on the other.
+    """
+    return (CHOOSE, REPORT)[hashlib.sha256(Path(image).name.encode()).digest()[0] % 2]
 
 
 Truth = dict[str, dict]

@@ -3,7 +3,8 @@
     python -m evaluate.thresholds --data DATA OUT/close.ilc.jsonl
 
 One row a mouth threshold, one column a nose threshold; in each field the
-shares flagged of masked faces, of bare ones, and of noses out.
+shares flagged of masked faces, of bare ones, and of noses out. Only the choosing
+half is looked at.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from evaluate.score import Case, among, cases_at, read_found, read_truth
+from evaluate.score import CHOOSE, Case, among, cases_at, half, read_found, read_truth
 from evaluate.vision import FACE_THRESHOLD
 
 MOUTH = (0.4, 0.5, 0.6, 0.7, 0.8)
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("faces", type=Path, help="JSON lines of `maskbell check --json`")
     arguments = parser.parse_args()
     truth = read_truth(arguments.data, "ilc")
+    truth = {image: entry for image, entry in truth.items() if half(image) == CHOOSE}
     cases = [c for c in cases_at(truth, read_found(arguments.faces), FACE_THRESHOLD) if c.found]
     groups = [among(cases, label) for label in ("mask", "no_mask", "nose_out")]
     print("| mouth \\ nose | " + " | ".join(map(str, NOSE)) + " |")

@@ -28,6 +28,13 @@ def light(picture: np.ndarray, rng: Random) -> np.ndarray:
     return picture
 
 
+def dark(picture: np.ndarray, rng: Random) -> np.ndarray:
+    """Far too little light, as against a bright door, with the noise that comes of it."""
+    shown = picture.astype(np.float32) * rng.uniform(0.18, 0.5) + rng.uniform(0, 12)
+    shown += rng.normal(0, rng.uniform(0.5, 5), picture.shape)
+    return np.clip(shown, 0, 255).astype(np.uint8)
+
+
 def blur(picture: np.ndarray, rng: Random) -> np.ndarray:
     """Out of focus or moving, now and then."""
     kind = rng.random()

@@ -103,13 +103,14 @@ class Graph:
 FACE_STRIDES = (8, 16, 32)
 
 
-def face_graph(narrow: int = 60) -> Graph:
-    """The face finder: YuNet-n with a narrower stage at stride 4.
+def face_graph(narrow: int = 64) -> Graph:
+    """The face finder: YuNet-n.
 
-    `narrow` is the width of that stage, the dearest of the network; 64 is
-    YuNet-n itself. The landmark heads are gone, and `cls` and `obj` are one
-    score: the mean of their logits is a 3x3 convolution over both.
+    `narrow` is the width of the stage at stride 4, the dearest of the network;
+    64 is YuNet-n itself. The landmark heads are gone, and so is `cls`: it learns
+    from faces alone, and `obj` by itself tells faces from other things better.
     Layer names are those of YuNet's ONNX file where there is a counterpart.
+    Every size follows from the input's: it runs at any multiple of 4 pixels.
     """
     g = Graph("face", 240, 320)
 
@@ -142,18 +143,23 @@ def face_graph(narrow: int = 60) -> Graph:
 
     for level, stride in enumerate(FACE_STRIDES):
         head = unit(f"bbox_head.multi_level_share_convs.{level}.0", merged[level], 64)
-        pair = g.conv(f"score{stride}.pair", head, 2)
-        g.outputs.append(g.conv(f"score{stride}", pair, 1, 3))
+        point = g.conv(f"score{stride}.point", head, 1)
+        g.outputs.append(g.conv(f"score{stride}", point, 1, 3))
         point = g.conv(f"box{stride}.point", head, 4)
         g.outputs.append(g.depthwise(f"box{stride}", point))
     return g
 
 
 MOUTH_STRIDE = 8
+MOUTH_ADDED = ("fine3", "head3")
+"""Blocks that the second generation has besides those of the first."""
 
 
 def mouth_graph() -> Graph:
-    """The mouth and nose finder: a tiny grid detector over one face crop."""
+    """The mouth and nose finder: a tiny grid detector over one face crop.
+
+    Scores of each cell: mouth, nose, and a face at all.
+    """
     g = Graph("mouth", 96, 96, norm=True)
 
     def residual(name: str, source: str) -> str:
@@ -167,6 +173,7 @@ def mouth_graph() -> Graph:
     x = g.conv("down4.mix", x, 32, relu=True)
     x = residual("fine1", x)
     x = residual("fine2", x)
+    x = residual("fine3", x)
     x = g.depthwise("down8.space", x, 2, relu=True)
     x = g.conv("down8.mix", x, 64, relu=True)
     x = residual("mid1", x)
@@ -182,7 +189,8 @@ def mouth_graph() -> Graph:
     x = g.add("join", mid, x, relu=True)
     x = residual("head1", x)
     x = residual("head2", x)
-    g.outputs.append(g.conv("score", x, 2, norm=False))
+    x = residual("head3", x)
+    g.outputs.append(g.conv("score", x, 3, norm=False))
     g.outputs.append(g.conv("box", x, 8, norm=False))
     return g
 

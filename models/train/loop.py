@@ -12,7 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 
-QUANTISED_FROM = 0.75
+QUANTISED_FROM = 0.8
 """From this share of a training on, the network feels what int8 will do to it."""
 
 
@@ -55,7 +55,7 @@ def train(
     checkpoint: Path,
     minutes: float = math.inf,
     weight_decay: float = 1e-4,
-    every: int = 200,
+    every: int = 50,
 ) -> None:
     """Trains `net` and leaves it with the averaged weights.
 

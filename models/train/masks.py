@@ -93,6 +93,51 @@ def corners(points: np.ndarray, height: str, rng: Random) -> np.ndarray:
     )
 
 
+NOSE_DEPTH, EAR_DEPTH = 0.55, -0.45
+"""How far nose tip and a mask's ends lie before the eyes, in distances between frontal eyes."""
+
+
+def turned_corners(
+    points: np.ndarray, height: str, rng: Random
+) -> tuple[np.ndarray, float]:
+    """As [`corners`] for a head turned as far as to a profile; and the angle (radians).
+
+    The landmarks of a far eye and mouth corner are guesses there: the face's
+    height gives the scale, the nose's place before the eyes the turn. Corners are
+    put onto a head in three dimensions and projected; the far end of the mask is
+    where the face's outline is.
+    """
+    eyes, mouth, nose, across = frame(points)
+    down = mouth - eyes
+    scale = float(np.linalg.norm(down)) * 0.95 + 1e-6
+    width = float(np.linalg.norm(across))
+    beside = across / width if width > 0.4 * scale else np.float32([1, 0])
+    sine = float(np.clip((nose - eyes) @ beside / (NOSE_DEPTH * scale), -1, 1))
+    cosine = float(np.sqrt(1 - sine * sine))
+    half = rng.uniform(0.95, 1.2)
+    flat = corners(points, height, rng)
+    top, chin = flat[1], flat[4]
+    away = EAR_DEPTH * sine
+    ends = [(-half * cosine + away) * scale, (half * cosine + away) * scale]
+    # The middle of the upper edge in the same direction, from the eyes.
+    ridge = float((top - eyes) @ beside)
+    ends = [min(ends[0], ridge - 0.04 * scale), max(ends[1], ridge + 0.04 * scale)]
+    fall = down / (np.linalg.norm(down) + 1e-6)
+    upper = float((flat[[0, 2]].mean(0) - eyes) @ fall)
+    lower = float((flat[[3, 5]].mean(0) - eyes) @ fall)
+    inset = rng.uniform(0.6, 0.9)
+    lips = float((mouth - eyes) @ beside)
+    low = [lips + (end - lips) * inset for end in ends]
+    upright = np.float32([-beside[1], beside[0]])
+    place = lambda x, y: eyes + beside * x + upright * y  # noqa: E731
+    return np.float32(
+        [
+            place(ends[0], upper), top, place(ends[1], upper),
+            place(low[0], lower), chin, place(low[1], lower),
+        ]
+    ), float(np.arcsin(sine))
+
+
 def outline(corner: np.ndarray, bulge: float = 0.0) -> np.ndarray:
     """The closed, rounded outline through six corners (n×2)."""
     a, b, c, d, e, f = corner

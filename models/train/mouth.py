@@ -1,6 +1,10 @@
 """Trains the mouth network and writes `mouth.tflite`.
 
-    python -m train.mouth --data DATA --out OUT
+    maskbell check --json --face-threshold 0.15 DATA/train/neg > mistaken.jsonl
+    python -m train.mouth --data DATA --mistaken mistaken.jsonl --out OUT --start mouth.tflite
+
+`--start` takes up the weights of a file that is there (of the first generation);
+without it, the network learns from nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +18,15 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
-from train.graph import MOUTH_STRIDE, mouth_graph
+from train.again import stored, take_up
+from train.graph import MOUTH_ADDED, MOUTH_STRIDE, mouth_graph
 from train.loop import train
-from train.mouth_data import Faces, Stream, draw
+from train.mouth_data import Faces, Stream, draw, mistaken
 from train.torch_net import GraphNet
 
 GRID = 96 // MOUTH_STRIDE
+PLACED = 2
+"""Mouth and nose have a box; the face has none, the detector knows it better."""
 
 
 def targets(boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,7 +61,7 @@ def loss(
     """What the firmware decides by (the best cell), where it is, and its box."""
     outputs = net(pixels.permute(0, 3, 1, 2).float())
     scores = outputs["score"]
-    codes = outputs["box"].unflatten(1, (2, 4))
+    codes = outputs["box"].unflatten(1, (PLACED, 4))
     cells, known = targets(boxes)
 
     told = seen >= 0
@@ -64,6 +71,7 @@ def loss(
         best[told], seen[told] * 0.96 + 0.02
     )
 
+    scores, seen = scores[:, :PLACED], seen[:, :PLACED]
     visible = (seen == 1) & known
     cells = torch.where(visible[..., None, None], cells, -1.0)
     cells = torch.where((seen == 0)[..., None, None], 0.0, cells)
@@ -81,6 +89,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and the result")
+    parser.add_argument(
+        "--mistaken", type=Path, required=True,
+        help="JSON of `maskbell check --json --face-threshold 0.15 DATA/train/neg`",
+    )
+    parser.add_argument("--start", type=Path, help="mouth.tflite of the first generation")
     parser.add_argument("--peak", type=float, default=3e-3, help="highest learning rate")
     parser.add_argument("--steps", type=int, default=18000)
     parser.add_argument("--minutes", type=float, default=math.inf, help="hurry up")
@@ -92,10 +105,15 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
 
-    faces = Faces(arguments.data, "train")
-    print(faces)
+    faces = Faces(arguments.data, "train", mistaken(arguments.mistaken))
+    print(faces, flush=True)
+    rng = np.random.default_rng(arguments.seed)
+    samples = [draw(faces, rng).pixels for _ in range(300)]
     net = GraphNet(mouth_graph()).to(memory_format=torch.channels_last)
     torch.nn.init.constant_(net.weights["score"].bias, -3.0)
+    if arguments.start:
+        some = torch.from_numpy(np.stack(samples)).permute(0, 3, 1, 2).float()
+        take_up(net, stored(arguments.start), MOUTH_ADDED, some)
     stream = DataLoader(
         Stream(faces, arguments.batch, arguments.seed), batch_size=None, num_workers=1,
         prefetch_factor=8,
@@ -107,8 +125,6 @@ def main() -> None:
 
     from train import export  # TensorFlow, only now: it is slow to load
 
-    rng = np.random.default_rng(arguments.seed)
-    samples = [draw(faces, rng).pixels for _ in range(300)]
     weights = net.folded()
     export.write(
         arguments.out / "mouth.float.tflite", export.float_model(net.graph, weights)

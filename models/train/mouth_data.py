@@ -1,11 +1,13 @@
 """Crops that teach the mouth network, drawn anew at every look.
 
-Each sample says for mouth and for nose whether it can be seen (1, 0, or −1 for
-unknown) and, where landmarks tell, in which box.
+Each sample says for mouth, for nose, and for a face at all whether it can be
+seen (1, 0, or −1 for unknown) and, where landmarks tell, in which box mouth and
+nose are.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +30,8 @@ AS_DETECTED = np.float32([-0.015, -0.11]), 1.07
 """Where our detector sees the faces of `detect`, against the annotators: shift
 in longer sides of the box, and factor of size (means over 2,578 faces)."""
 
+Seen = tuple[int, int, int]
+"""Mouth, nose, face: 1 visible, 0 not, −1 unknown."""
 Random = np.random.Generator
 
 
@@ -39,8 +43,7 @@ class Crop:
     side: float
     """Longer side of the face box, which sits in the middle."""
     points: np.ndarray | None
-    seen: tuple[int, int]
-    """Mouth and nose: 1 visible, 0 not, −1 unknown."""
+    seen: Seen
 
 
 @dataclass
@@ -48,7 +51,7 @@ class Sample:
     """What the network gets: a 96×96 picture and what it must say."""
 
     pixels: np.ndarray
-    seen: tuple[int, int]
+    seen: Seen
     boxes: np.ndarray
     """Mouth and nose as centre, width, height in pixels; NaN where unknown."""
 
@@ -69,20 +72,27 @@ def cut(picture: np.ndarray, box: np.ndarray, points: np.ndarray | None) -> Crop
         canvas = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
     if points is not None:
         points = (points - np.float32([left, top])) * np.float32(scale)
-    return Crop(canvas, float(max(x2 - x1, y2 - y1)) * scale, points, (-1, -1))
+    return Crop(canvas, float(max(x2 - x1, y2 - y1)) * scale, points, (-1, -1, -1))
 
 
 class Faces:
     """All crops of a split by what they are good for."""
 
-    def __init__(self, data: Path, split: str, tiers: frozenset[str] = SHIPPED_TIERS) -> None:
+    def __init__(
+        self, data: Path, split: str, mined: dict[str, list[list[float]]],
+        tiers: frozenset[str] = SHIPPED_TIERS,
+    ) -> None:
+        """`mined`: boxes of what was wrongly taken for a face, by picture of `neg`."""
         self.groups: dict[str, list[Crop]] = {}
         self.cloths = masks.templates(data / "train" / "templates")
         rng = np.random.default_rng(7)
         for picture in read(data, split, tiers):
-            if picture.folder == "neg" or picture.folder == "ilc":
+            if picture.folder == "ilc":
                 continue
             pixels = picture.pixels()
+            if picture.folder == "neg":
+                self._add_nothing(pixels, mined.get(picture.path.name, []), rng)
+                continue
             for face in picture.faces:
                 if face.ignore or face.side < LEAST:
                     continue
@@ -95,6 +105,15 @@ class Faces:
                 if crop is not None:
                     self.groups.setdefault("background", []).append(crop)
 
+    def _add_nothing(self, pixels: np.ndarray, boxes: list[list[float]], rng: Random) -> None:
+        """Places of a picture without faces: those taken for one, and any."""
+        for box in boxes:
+            crop = replace(cut(pixels, np.float32(box), None), seen=NOTHING)
+            self.groups.setdefault("mistaken", []).append(crop)
+        crop = _background(pixels, [], rng)
+        if crop is not None:
+            self.groups.setdefault("background", []).append(crop)
+
     def __str__(self) -> str:
         return ", ".join(f"{len(crops)} {name}" for name, crops in sorted(self.groups.items()))
 
@@ -102,6 +121,10 @@ class Faces:
         """A random crop of a group."""
         crops = self.groups[group]
         return crops[rng.integers(len(crops))]
+
+
+NOTHING: Seen = (0, 0, 0)
+"""No face, and nothing of one."""
 
 
 def _as_detected(box: np.ndarray) -> np.ndarray:
@@ -114,13 +137,13 @@ def _as_detected(box: np.ndarray) -> np.ndarray:
 
 def _group(
     folder: str, label: str, kind: str | None, points: np.ndarray | None
-) -> tuple[str, tuple[int, int]]:
+) -> tuple[str, Seen]:
     if folder == "synth":
         return f"synth_{kind}", {
-            "correct": (0, 0), "tip": (0, 1), "under_nose": (0, 1), "chin": (1, 1)
+            "correct": (0, 0, 1), "tip": (0, 1, 1), "under_nose": (0, 1, 1), "chin": (1, 1, 1)
         }[kind]
-    where = "far" if points is None else "near"
-    seen = {"mask": (0, 0), "no_mask": (1, 1), "incorrect": (-1, 1)}[label]
+    where = "far" if points is None else "posed" if folder == "posed" else "near"
+    seen = {"mask": (0, 0, 1), "no_mask": (1, 1, 1), "incorrect": (-1, 1, 1)}[label]
     return f"{label}_{where}", seen
 
 
@@ -137,23 +160,42 @@ def _background(pixels: np.ndarray, boxes: list[np.ndarray], rng: Random) -> Cro
             for b in boxes
         ):
             box = np.float32([x, y, x + side, y + side])
-            return replace(cut(pixels, box, None), seen=(0, 0))
+            return replace(cut(pixels, box, None), seen=NOTHING)
     return None
 
 
+def mistaken(seen: Path) -> dict[str, list[list[float]]]:
+    """What the firmware wrongly finds in `train/neg`: boxes by name of the picture.
+
+    `seen` holds the JSON of `maskbell check --json --face-threshold 0.15 DATA/train/neg`.
+    """
+    found = {}
+    for line in seen.read_text().splitlines():
+        entry = json.loads(line)
+        boxes = [face["box"] for face in entry["faces"]]
+        found[Path(entry["image"]).name] = [
+            box for box in boxes if max(box[2] - box[0], box[3] - box[1]) >= LEAST
+        ]
+    return found
+
+
 RECIPE = {
-    "bare": 0.19,
+    "bare": 0.11,
+    "bare_posed": 0.07,
     "bare_far": 0.09,
     "shout": 0.02,
-    "chin": 0.08,
+    "chin": 0.06,
     "eyes": 0.02,
-    "covered": 0.17,
-    "covered_far": 0.14,
-    "covered_drawn": 0.08,
+    "covered": 0.13,
+    "covered_far": 0.12,
+    "covered_drawn": 0.05,
+    "covered_posed": 0.03,
     "hidden": 0.03,
-    "nose_drawn": 0.15,
-    "nose_far": 0.02,
-    "background": 0.01,
+    "nose_drawn": 0.08,
+    "nose_posed": 0.04,
+    "nose_far": 0.08,
+    "mistaken": 0.05,
+    "background": 0.02,
 }
 """What share of the samples is made in which way."""
 
@@ -163,22 +205,26 @@ def draw(faces: Faces, rng: Random) -> Sample:
     way = rng.choice(list(RECIPE), p=list(RECIPE.values()))
     crop = {
         "bare": lambda: faces.pick("no_mask_near", rng),
+        "bare_posed": lambda: faces.pick("no_mask_posed", rng),
         "bare_far": lambda: faces.pick("no_mask_far", rng),
         "shout": lambda: _shouting(faces, rng),
-        "chin": lambda: _dressed(faces, "chin", (1, 1), rng),
-        "eyes": lambda: _dressed(faces, "eyes", (1, -1), rng),
+        "chin": lambda: _dressed(faces, "chin", (1, 1, 1), rng),
+        "eyes": lambda: _dressed(faces, "eyes", (1, -1, 1), rng),
         "covered": lambda: faces.pick("mask_near", rng),
         "covered_far": lambda: faces.pick("mask_far", rng),
-        "covered_drawn": lambda: _dressed(faces, "correct", (0, 0), rng),
+        "covered_drawn": lambda: _dressed(faces, "correct", (0, 0, 1), rng),
+        "covered_posed": lambda: _posed(faces, "correct", (0, 0, 1), rng),
         "hidden": lambda: _hidden(faces, rng),
-        "nose_drawn": lambda: _dressed(faces, "under_nose", (0, 1), rng),
+        "nose_drawn": lambda: _dressed(faces, "under_nose", (0, 1, 1), rng),
+        "nose_posed": lambda: _posed(faces, "under_nose", (0, 1, 1), rng),
         "nose_far": lambda: faces.pick("incorrect_far", rng),
+        "mistaken": lambda: faces.pick("mistaken", rng),
         "background": lambda: faces.pick("background", rng),
     }[way]()
     return view(crop, rng)
 
 
-def _dressed(faces: Faces, height: str, seen: tuple[int, int], rng: Random) -> Crop:
+def _dressed(faces: Faces, height: str, seen: Seen, rng: Random) -> Crop:
     """A mask drawn here, or one of the pictures that come with one drawn."""
     if height != "eyes" and rng.random() < 0.2:
         names = [height] if height != "under_nose" else ["under_nose", "tip"]
@@ -191,6 +237,18 @@ def _dressed(faces: Faces, height: str, seen: tuple[int, int], rng: Random) -> C
         masks.lay(pixels, cloth, masks.corners(crop.points, height, rng), rng)
     else:
         masks.wear(pixels, crop.points, height, faces.cloths, rng)
+    return replace(crop, pixels=pixels, seen=seen)
+
+
+def _posed(faces: Faces, height: str, seen: Seen, rng: Random) -> Crop:
+    """A mask on a head that is turned, bowed, or behind glasses."""
+    crop = faces.pick("no_mask_posed", rng)
+    pixels = crop.pixels.copy()
+    target, angle = masks.turned_corners(crop.points, height, rng)
+    if abs(angle) < 0.6 and rng.random() < 0.5:
+        masks.lay(pixels, faces.cloths[rng.integers(len(faces.cloths))], target, rng)
+    else:
+        masks.sew(pixels, target, rng)
     return replace(crop, pixels=pixels, seen=seen)
 
 
@@ -210,22 +268,24 @@ def _hidden(faces: Faces, rng: Random) -> Crop:
     if kind < 0.25:
         thing = faces.pick("background", rng).pixels
         masks.cover_by_thing(pixels, crop.points, thing, rng)
-        return replace(crop, pixels=pixels, seen=(0, -1))
+        return replace(crop, pixels=pixels, seen=(0, -1, 1))
     if kind < 0.6:
         masks.cover_by_hand(pixels, crop.points, rng)
-        return replace(crop, pixels=pixels, seen=(0, -1))
+        return replace(crop, pixels=pixels, seen=(0, -1, 1))
     masks.cover_by_scarf(pixels, crop.points, rng)
-    return replace(crop, pixels=pixels, seen=(0, 0))
+    return replace(crop, pixels=pixels, seen=(0, 0, 1))
 
 
 def view(crop: Crop, rng: Random) -> Sample:
     """The crop as a camera might show it and the detector might cut it."""
     pixels, points = crop.pixels, crop.points
     size = pixels.shape[0]
-    if rng.random() < 0.12:
+    if crop.seen[2] == 1 and rng.random() < 0.12:
         pixels = pixels.copy()
         masks.cover_forehead(pixels, crop.side, rng)
-    if rng.random() < 0.4:
+    if rng.random() < 0.06:
+        pixels = _at_an_edge(pixels, crop.side, rng)
+    if crop.seen[2] == 1 and rng.random() < 0.4:
         angle = float(rng.uniform(-0.9, 0.9))
         pixels, points = masks.turned(pixels, points, crop.side, angle)
     if rng.random() < 0.5:
@@ -234,11 +294,11 @@ def view(crop: Crop, rng: Random) -> Sample:
             points = (np.float32([size, 0]) + points * np.float32([-1, 1]))[[1, 0, 2, 4, 3]]
     # A face of `side` pixels is seen as one of `apparent`.
     apparent = min(crop.side, float(np.exp(rng.uniform(np.log(18), np.log(150)))))
-    window = CROP_FACTOR * crop.side * float(np.exp(np.clip(rng.normal(0, 0.1), -0.25, 0.25)))
+    window = CROP_FACTOR * crop.side * float(np.exp(np.clip(rng.normal(0, 0.15), -0.4, 0.4)))
     small = max(8, int(round(apparent * CROP_FACTOR)))
     angle = float(np.clip(rng.normal(0, 12), -35, 35))
     stretch = float(np.exp(rng.normal(0, 0.06)))
-    shift = rng.normal(0, 0.06, 2) * crop.side
+    shift = np.clip(rng.normal(0, 0.1, 2), -0.22, 0.22) * crop.side
     # Bowed or raised heads: one end of the face is farther away.
     nod = float(np.clip(rng.normal(0, 0.15), -0.35, 0.35)) / crop.side
     between = small if small >= window else int(np.ceil(window))
@@ -255,6 +315,8 @@ def view(crop: Crop, rng: Random) -> Sample:
     )
     if small < between:
         pixels = cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA)
+    if rng.random() < 0.08:
+        pixels = degrade.dark(pixels, rng)
     pixels = degrade.sensor(degrade.blur(degrade.light(pixels, rng), rng), rng)
     how = cv2.INTER_AREA if small > CROP_SIZE else cv2.INTER_LINEAR
     pixels = cv2.resize(pixels, (CROP_SIZE, CROP_SIZE), interpolation=how)
@@ -264,6 +326,21 @@ def view(crop: Crop, rng: Random) -> Sample:
         placed = placed.astype(np.float32) * (CROP_SIZE / between)
         boxes = mouth_and_nose(placed)
     return Sample(pixels, crop.seen, boxes)
+
+
+def _at_an_edge(pixels: np.ndarray, side: float, rng: Random) -> np.ndarray:
+    """A face that an edge of the picture cuts, by no more than the firmware still judges."""
+    pixels, middle = pixels.copy(), pixels.shape[0] / 2
+    match rng.integers(4):
+        case 0:
+            pixels[: int(middle - side * rng.uniform(0.3, 0.6))] = GREY
+        case 1:
+            pixels[:, : int(middle - side * rng.uniform(0.28, 0.5))] = GREY
+        case 2:
+            pixels[:, int(middle + side * rng.uniform(0.28, 0.5)) :] = GREY
+        case _:
+            pixels[int(middle + side * rng.uniform(0.4, 0.6)) :] = GREY
+    return pixels
 
 
 def mouth_and_nose(points: np.ndarray) -> np.ndarray:

@@ -15,12 +15,11 @@ def _name(layer: str) -> str:
     return layer.replace(".", "/")
 
 
-def _rounded(tensor: torch.Tensor) -> torch.Tensor:
-    """256 steps between the least and the greatest value; gradients pass."""
-    low = min(0.0, float(tensor.detach().min()))
-    high = max(0.0, float(tensor.detach().max()))
+def _rounded(tensor: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """256 steps between `low` and `high`; gradients pass in between."""
     step = max(high - low, 1e-6) / 255
-    return torch.fake_quantize_per_tensor_affine(tensor, step, round(-low / step), 0, 255)
+    zero = min(255, max(0, round(-low / step)))
+    return torch.fake_quantize_per_tensor_affine(tensor, step, zero, 0, 255)
 
 
 def _rounded_weight(weight: torch.Tensor) -> torch.Tensor:
@@ -38,6 +37,8 @@ class GraphNet(nn.Module):
         self.graph = graph
         self.quantised = False
         """Whether weights and tensors are rounded as int8 will round them."""
+        self.ranges: dict[str, tuple[float, float]] = {}
+        """Least and greatest value of each tensor, a mean over batches: what int8 spans."""
         # A network that learns from nothing likes small inputs; `folded` puts
         # the factor into the first weights.
         self.input_scale = 1 / 64 if graph.norm else 1.0
@@ -65,10 +66,23 @@ class GraphNet(nn.Module):
         tensors = {"input": pixels * self.input_scale}
         for layer in self.graph.layers:
             tensor = self._step(layer, [tensors[name] for name in layer.inputs])
-            tensors[layer.name] = _rounded(tensor) if self.quantised else tensor
+            if self.quantised:
+                tensor = _rounded(tensor, *self._range(layer.name, tensor))
+            tensors[layer.name] = tensor
         return tensors
 
-    def _step(self, layer: Layer, inputs: list[torch.Tensor]) -> torch.Tensor:
+    def _range(self, name: str, tensor: torch.Tensor) -> tuple[float, float]:
+        """The moving average of a tensor's range, moved on while training."""
+        seen = min(0.0, float(tensor.detach().min())), max(0.0, float(tensor.detach().max()))
+        before = self.ranges.get(name, seen)
+        if self.training or name not in self.ranges:
+            self.ranges[name] = tuple(b + (s - b) * 0.02 for b, s in zip(before, seen))
+        return self.ranges[name]
+
+    def _step(
+        self, layer: Layer, inputs: list[torch.Tensor], *, plain: bool = False
+    ) -> torch.Tensor:
+        """One operation; `plain`: a convolution without what follows it."""
         x = inputs[0]
         if layer.op == "pool":
             return F.max_pool2d(x, 2, ceil_mode=True)
@@ -87,6 +101,8 @@ class GraphNet(nn.Module):
                 x = F.conv2d(x, weight, conv.bias, conv.stride, groups=conv.groups)
             else:
                 x = conv(x)
+            if plain:
+                return x
             if layer.norm:
                 x = self.norms[_name(layer.name)](x)
         return F.relu(x) if layer.relu else x

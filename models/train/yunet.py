@@ -47,15 +47,8 @@ def load(path: Path) -> GraphNet:
     source["backbone.model0.conv1"] = (stem[:, ::-1].copy(), bias)  # BGR → RGB
     for level, stride in enumerate(FACE_STRIDES):
         head = "bbox_head.multi_level_{}.{}.conv{}"
-        cls, obj = (
-            [source[head.format(kind, level, part)] for part in (1, 2)] for kind in ("cls", "obj")
-        )
-        source[f"score{stride}.pair"] = tuple(
-            np.concatenate([cls[0][i], obj[0][i]]) for i in (0, 1)
-        )
-        source[f"score{stride}"] = (
-            np.concatenate([cls[1][0], obj[1][0]], axis=1) / 2,
-            (cls[1][1] + obj[1][1]) / 2,
+        source[f"score{stride}.point"], source[f"score{stride}"] = (
+            source[head.format("obj", level, part)] for part in (1, 2)
         )
         source[f"box{stride}.point"] = source[head.format("bbox", level, 1)]
         weight, bias = source[head.format("bbox", level, 2)]

@@ -166,6 +166,10 @@ pub struct ThresholdArgs {
     #[arg(long, value_name = "F", value_parser = fraction)]
     #[arg(help = format!("Score from which a nose counts as seen, 0 to 1 [default: {}]", Thresholds::default().nose))]
     pub nose_threshold: Option<f32>,
+    /// How sure the second model must be that there is a face at all, 0 to 1
+    #[arg(long, value_name = "F", value_parser = fraction)]
+    #[arg(help = format!("How sure the second model must be that there is a face at all, 0 to 1 [default: {}]", Thresholds::default().presence))]
+    pub presence_threshold: Option<f32>,
 }
 
 impl ThresholdArgs {
@@ -175,6 +179,7 @@ impl ThresholdArgs {
             face: self.face_threshold.unwrap_or(thresholds.face),
             mouth: self.mouth_threshold.unwrap_or(thresholds.mouth),
             nose: self.nose_threshold.unwrap_or(thresholds.nose),
+            presence: self.presence_threshold.unwrap_or(thresholds.presence),
             ..thresholds
         }
     }
@@ -282,7 +287,8 @@ Examples:
 A JSON object looks like this, boxes in pixels from the upper left corner of the picture as it is shown,
 upright after the rotation that its EXIF data ask for:
   {\"image\": \"me.jpg\", \"faces\": [{\"box\": [x1, y1, x2, y2], \"score\": 0.97,
-   \"verdict\": \"covered\" or \"nose_out\" or \"bare\" or \"unsure\", \"mouth\": 0.01, \"nose\": 0.02}]}
+   \"verdict\": \"covered\" or \"nose_out\" or \"bare\" or \"unsure\", \"mouth\": 0.01, \"nose\": 0.02,
+   \"presence\": 0.99}]}
 A frame of a clip also has \"frame\", its number, counted from 0, and \"at\", its time in seconds.";
 
 const TUNE_EXAMPLES: &str = "\

@@ -241,10 +241,20 @@ mod tests {
 
     fn faces() -> Faces {
         let bounds = Rect::new(-3.0, 1.26, 7.94, 99.0);
-        let (score, mouth, nose) = (0.98765, 0.5, 1.0 / 3.0);
+        let (score, mouth, nose, presence) = (0.98765, 0.5, 1.0 / 3.0, 0.875);
         let (mouth_bounds, nose_bounds) = (None, Some(bounds));
         let verdict = Verdict::NoseOut;
-        Faces::from_slice(&[Face { bounds, score, mouth, nose, mouth_bounds, nose_bounds, verdict }]).unwrap()
+        Faces::from_slice(&[Face {
+            bounds,
+            score,
+            mouth,
+            nose,
+            presence,
+            mouth_bounds,
+            nose_bounds,
+            verdict,
+        }])
+        .unwrap()
     }
 
     #[test]
@@ -252,8 +262,7 @@ mod tests {
         let faces = faces();
         let json =
             |of_clip| serde_json::to_string(&Entry::new("a/b.jpg", of_clip, (20, 10), &faces)).unwrap();
-        let seen =
-            r#"[{"box":[0.0,1.3,7.9,10.0],"score":0.988,"verdict":"nose_out","mouth":0.5,"nose":0.333}]"#;
+        let seen = r#"[{"box":[0.0,1.3,7.9,10.0],"score":0.988,"verdict":"nose_out","mouth":0.5,"nose":0.333,"presence":0.875}]"#;
         assert_eq!(json(None), format!(r#"{{"image":"a/b.jpg","faces":{seen}}}"#));
         let of_clip = json(Some((7, Duration::from_nanos(233_333_333))));
         assert_eq!(of_clip, format!(r#"{{"image":"a/b.jpg","frame":7,"at":0.233333333,"faces":{seen}}}"#));

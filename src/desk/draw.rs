@@ -159,7 +159,16 @@ mod tests {
     use super::*;
 
     fn face(bounds: Rect, verdict: Verdict) -> Face {
-        Face { bounds, score: 0.97, mouth: 0.5, nose: 0.25, mouth_bounds: None, nose_bounds: None, verdict }
+        Face {
+            bounds,
+            score: 0.97,
+            mouth: 0.5,
+            nose: 0.25,
+            presence: 0.9,
+            mouth_bounds: None,
+            nose_bounds: None,
+            verdict,
+        }
     }
 
     fn drawn(width: usize, height: usize, faces: &[Face]) -> Vec<u8> {

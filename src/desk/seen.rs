@@ -19,6 +19,8 @@ pub struct Seen {
     pub mouth: f32,
     /// How sure the mouth model is of a nose.
     pub nose: f32,
+    /// How sure the mouth model is of a face at all.
+    pub presence: f32,
 }
 
 impl Seen {
@@ -40,6 +42,7 @@ impl Seen {
             },
             mouth: thousandth(face.mouth),
             nose: thousandth(face.nose),
+            presence: thousandth(face.presence),
         }
     }
 }

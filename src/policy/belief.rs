@@ -179,7 +179,16 @@ mod tests {
 
     fn face(verdict: Verdict, mouth: f32, nose: f32) -> Face {
         let bounds = Rect::centred(320.0, 240.0, 80.0, 100.0);
-        Face { bounds, score: 0.9, mouth, nose, mouth_bounds: None, nose_bounds: None, verdict }
+        Face {
+            bounds,
+            score: 0.9,
+            mouth,
+            nose,
+            presence: 0.9,
+            mouth_bounds: None,
+            nose_bounds: None,
+            verdict,
+        }
     }
 
     fn close(a: f32, b: f32) -> bool {

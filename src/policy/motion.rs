@@ -327,6 +327,7 @@ mod tests {
             score: 0.9,
             mouth: 0.0,
             nose: 0.0,
+            presence: 0.9,
             mouth_bounds: None,
             nose_bounds: None,
             verdict: crate::vision::Verdict::Covered,

@@ -23,7 +23,7 @@ fn face_at(x: f32, y: f32, height: f32, verdict: Verdict) -> Face {
         Unsure => (0.4, 0.6),
     };
     let bounds = Rect::centred(x, y, height / 1.2, height);
-    Face { bounds, score: 0.9, mouth, nose, mouth_bounds: None, nose_bounds: None, verdict }
+    Face { bounds, score: 0.9, mouth, nose, presence: 0.9, mouth_bounds: None, nose_bounds: None, verdict }
 }
 
 /// A door that has been watched for a while, seen at a steady rate: plays scenes to a policy and notes when it reminds.
@@ -754,6 +754,7 @@ fn any_face() -> impl Strategy<Value = Face> {
         score,
         mouth: score,
         nose: score,
+        presence: score,
         mouth_bounds: None,
         nose_bounds: None,
         verdict,

@@ -3,7 +3,7 @@
 use heapless::Vec;
 
 use super::faces::{self, MAX_CANDIDATES, STRIDES};
-use super::mouth::{self, CELLS, CLASSES, SIDE};
+use super::mouth::{self, Answer, CELLS, CLASSES, PARTS, SIDE};
 use super::resample::{Resampler, View};
 use super::size::LookSize;
 use crate::frame::{Frame, PixelFormat};
@@ -54,7 +54,7 @@ pub fn decoded((width, height): (usize, usize), threshold: f32, said: Said) {
         assert!((0.0..width as f32).contains(&x) && (0.0..height as f32).contains(&y), "{face:?}");
         assert!((0.0..=1.0).contains(&face.score), "{face:?}");
     }
-    let (scores, boxes) = (output(CELLS * CELLS * CLASSES), output(CELLS * CELLS * CLASSES * 4));
+    let (scores, boxes) = (output(CELLS * CELLS * CLASSES), output(CELLS * CELLS * PARTS * 4));
     let scores = Tensor { values: &scores, quantization: said.scores };
     let boxes = Tensor { values: &boxes, quantization: said.boxes };
     let mut input = [0; SIDE * SIDE * 3];
@@ -63,8 +63,9 @@ pub fn decoded((width, height): (usize, usize), threshold: f32, said: Said) {
     for face in found.iter().take(MAX_CROPS) {
         let view = mouth::crop(&face.bounds);
         resampler.fill(&frame, view, &mut input);
-        for part in mouth::decode(scores, boxes, view) {
-            assert!((0.0..=1.0).contains(&part.score), "{part:?}");
+        let Answer { mouth, nose, presence } = mouth::decode(scores, boxes, view);
+        for score in [mouth.score, nose.score, presence] {
+            assert!((0.0..=1.0).contains(&score), "{score}");
         }
     }
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use faces::FaceFinder;
 pub use looks::Looks;
-use mouth::{CLASSES, MouthFinder, Part};
+use mouth::{Answer, MouthFinder};
 pub use size::{Choice, ChoiceError, LEAST_RATE, LookSize};
 
 use crate::frame::{Frame, PixelFormat};
@@ -27,8 +27,8 @@ use crate::runtime::{self, Pool, RuntimeError};
 
 /// Most faces reported of one frame; those with the best scores are kept.
 ///
-/// A camera at an entrance sees a handful of people near enough to judge; 32 leaves room for a crowd.
-pub const MAX_FACES: usize = 32;
+/// A camera at an entrance sees a handful of people near enough to judge; 64 leaves room for a crowd.
+pub const MAX_FACES: usize = 64;
 
 /// What covers a face.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -65,6 +65,8 @@ pub struct Face {
     pub mouth: f32,
     /// How sure the mouth model is that a nose can be seen, 0 to 1.
     pub nose: f32,
+    /// How sure the mouth model is that there is a face at all, 0 to 1.
+    pub presence: f32,
     /// Where the mouth is seen, in pixels of the frame; `None` below the threshold.
     pub mouth_bounds: Option<Rect>,
     /// Where the nose is seen, in pixels of the frame; `None` below the threshold.
@@ -83,6 +85,8 @@ pub type Faces = heapless::Vec<Face, MAX_FACES>;
 pub struct Thresholds {
     /// Least score of a face to be reported, 0 to 1.
     pub face: f32,
+    /// Least [`Face::presence`] of a face to be reported, 0 to 1: two models must believe in it.
+    pub presence: f32,
     /// Least shorter side of a face to be judged, in pixels of the frame; smaller faces are [`Verdict::Unsure`].
     pub least_face: f32,
     /// From this score on a mouth is seen, 0 to 1.
@@ -95,7 +99,7 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { face: 0.6, least_face: 16.0, mouth: 0.5, nose: 0.8, covered: 0.4 }
+        Self { face: 0.6, presence: 0.65, least_face: 16.0, mouth: 0.5, nose: 0.7, covered: 0.4 }
     }
 }
 
@@ -151,7 +155,7 @@ pub struct Vision {
 #[derive(Debug)]
 struct Judge {
     finder: MouthFinder,
-    said: heapless::Vec<Result<[Part; CLASSES], RuntimeError>, MAX_FACES>,
+    said: heapless::Vec<Result<Answer, RuntimeError>, MAX_FACES>,
 }
 
 /// Size of the frame of [`Vision::rehearse`], as most cameras send it.
@@ -227,19 +231,22 @@ impl Vision {
         let judges = self.judges.len().min(all.len());
         self.judges.iter_mut().for_each(|judge| judge.said.clear());
         if let ([face], [judge, ..]) = (&*all, &mut *self.judges) {
-            let parts = judge.finder.find(frame, &face.bounds, Some(&mut self.pool));
-            said(judge, parts);
+            let answer = judge.finder.find(frame, &face.bounds, Some(&mut self.pool));
+            said(judge, answer);
         } else {
             // Side by side, each on one thread: the first face goes to the first judge, and so on in turn.
             self.pool.each(&mut self.judges[..judges], |first, judge| {
                 for face in all.iter().skip(first).step_by(judges) {
-                    let parts = judge.finder.find(frame, &face.bounds, None);
-                    said(judge, parts);
+                    let answer = judge.finder.find(frame, &face.bounds, None);
+                    said(judge, answer);
                 }
             });
         }
         for (at, found) in all.iter().enumerate() {
-            let [mouth, nose] = self.judges[at % judges].said[at / judges].clone()?;
+            let Answer { mouth, nose, presence } = self.judges[at % judges].said[at / judges].clone()?;
+            if presence < self.thresholds.presence {
+                continue;
+            }
             let verdict = if self.can_be_judged(&found.bounds, frame) {
                 judge(mouth.score, nose.score, &self.thresholds)
             } else {
@@ -250,6 +257,7 @@ impl Vision {
                 score: found.score,
                 mouth: mouth.score,
                 nose: nose.score,
+                presence,
                 mouth_bounds: mouth.seen(self.thresholds.mouth),
                 nose_bounds: nose.seen(self.thresholds.nose),
                 verdict,

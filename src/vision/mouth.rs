@@ -1,7 +1,8 @@
-//! Is there a mouth, is there a nose: the second network.
+//! Is there a mouth, is there a nose, is there a face at all: the second network.
 //!
-//! A grid in the manner of tiny YOLO over a square crop around a face: each cell has, for a mouth and for a nose, a
-//! score (a logit) and a box coded as in [`super::faces`].  A mask worn well leaves both without an answer.
+//! A grid in the manner of tiny YOLO over a square crop around a face: each cell has a score (a logit) for a mouth, for a
+//! nose and for a face, and for mouth and nose a box coded as in [`super::faces`].  A mask worn well leaves both without
+//! an answer; what the first network took for a face by mistake leaves all three without.
 
 use super::resample::{Resampler, View};
 use super::sigmoid;
@@ -25,14 +26,17 @@ pub(super) const CELLS: usize = SIDE / STRIDE;
 /// ends, and the chin must be in the picture.  The network is trained with the same number.
 const CROP: f32 = 1.4;
 
-/// Mouth and nose.
-pub(super) const CLASSES: usize = 2;
+/// What has a score: mouth, nose, face.
+pub(super) const CLASSES: usize = 3;
+
+/// What has a box as well: mouth, nose.
+pub(super) const PARTS: usize = 2;
 
 static CONTRACT: Contract = Contract {
     name: "mouth",
     input: [1, SIDE, SIDE, 3],
     resizable: false,
-    outputs: &[[1, CELLS, CELLS, CLASSES], [1, CELLS, CELLS, CLASSES * 4]],
+    outputs: &[[1, CELLS, CELLS, CLASSES], [1, CELLS, CELLS, PARTS * 4]],
 };
 
 /// A mouth or a nose, where it is seen most clearly.
@@ -49,6 +53,15 @@ impl Part {
     pub(super) fn seen(&self, threshold: f32) -> Option<Rect> {
         (self.score >= threshold).then_some(self.bounds)
     }
+}
+
+/// What the network says of a crop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Answer {
+    pub(super) mouth: Part,
+    pub(super) nose: Part,
+    /// How sure the network is that this is a face at all, 0 to 1.
+    pub(super) presence: f32,
 }
 
 /// Looks for mouth and nose in faces.
@@ -70,7 +83,7 @@ impl MouthFinder {
         frame: &Frame,
         face: &Rect,
         pool: Option<&mut Pool>,
-    ) -> Result<[Part; CLASSES], RuntimeError> {
+    ) -> Result<Answer, RuntimeError> {
         let view = crop(face);
         self.resampler.fill(frame, view, self.network.input());
         match pool {
@@ -81,17 +94,21 @@ impl MouthFinder {
     }
 }
 
-/// Mouth and nose in the cells where their scores are best, in pixels of the frame.
-pub(super) fn decode(scores: Tensor, boxes: Tensor, view: View) -> [Part; CLASSES] {
-    std::array::from_fn(|class| {
+/// Mouth, nose and face in the cells where their scores are best, in pixels of the frame.
+pub(super) fn decode(scores: Tensor, boxes: Tensor, view: View) -> Answer {
+    let best = |class: usize| {
         let of_class = scores.values.iter().skip(class).step_by(CLASSES);
         let (cell, &best) =
             of_class.enumerate().max_by_key(|&(_, score)| score).expect("the grid's size is checked");
-        let code = &boxes.values[(cell * CLASSES + class) * 4..][..4];
+        (cell, sigmoid(scores.quantization.real(best)))
+    };
+    let part = |class: usize| {
+        let (cell, score) = best(class);
+        let code = &boxes.values[(cell * PARTS + class) * 4..][..4];
         let [x, y, width, height] = std::array::from_fn(|part| boxes.quantization.real(code[part]));
         let pixels = STRIDE as f32 * view.scale;
         Part {
-            score: sigmoid(scores.quantization.real(best)),
+            score,
             bounds: Rect::centred(
                 view.left + ((cell % CELLS) as f32 + x) * pixels,
                 view.top + ((cell / CELLS) as f32 + y) * pixels,
@@ -99,7 +116,8 @@ pub(super) fn decode(scores: Tensor, boxes: Tensor, view: View) -> [Part; CLASSE
                 height.exp() * pixels,
             ),
         }
-    })
+    };
+    Answer { mouth: part(0), nose: part(1), presence: best(2).1 }
 }
 
 /// The square around a face that the network looks at.
@@ -112,6 +130,29 @@ pub(super) fn crop(face: &Rect) -> View {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::Quantization;
+
+    #[test]
+    fn each_class_answers_by_its_best_cell() {
+        let mut scores = vec![-40; CELLS * CELLS * CLASSES];
+        let mut boxes = vec![0; CELLS * CELLS * PARTS * 4];
+        let (mouth, nose, face) = (8 * CELLS + 6, 5 * CELLS + 7, 3);
+        scores[mouth * CLASSES] = 10;
+        scores[nose * CLASSES + 1] = 20;
+        scores[face * CLASSES + 2] = 30;
+        boxes[(nose * PARTS + 1) * 4..][..4].copy_from_slice(&[5, 2, 7, 0]);
+        let tensor = |values| Tensor { values, quantization: Quantization { scale: 0.1, zero_point: 0 } };
+        let view = View { left: 100.0, top: 50.0, scale: 0.5 };
+        let answer = decode(tensor(&scores), tensor(&boxes), view);
+        let scores = [answer.mouth.score, answer.nose.score, answer.presence];
+        for (score, logit) in scores.into_iter().zip([1.0, 2.0, 3.0]) {
+            assert!((score - sigmoid(logit)).abs() < 1e-6, "{answer:?}");
+        }
+        assert_eq!(answer.mouth.bounds, Rect::centred(124.0, 82.0, 4.0, 4.0));
+        let (x, y) = answer.nose.bounds.centre();
+        assert!((x - 130.0).abs() < 1e-4 && (y - 70.8).abs() < 1e-4, "{answer:?}");
+        assert!((answer.nose.bounds.width() - 4.0 * 0.7f32.exp()).abs() < 1e-4);
+    }
 
     #[test]
     fn the_crop_is_a_square_around_the_face() {
