@@ -15,7 +15,7 @@ FACE_HEIGHT, FACE_WIDTH = 240, 320
 FACE_STRIDES = (8, 16, 32)
 FACE_THRESHOLD = 0.6
 """Least score of a face."""
-PRESENCE_THRESHOLD = 0.65
+PRESENCE_THRESHOLD = 0.4
 """Least presence of a face that is reported."""
 MOUTH_THRESHOLD = 0.5
 """A mouth is seen."""

@@ -86,7 +86,7 @@ fn every_key_is_set() {
         "##,
     );
     let thresholds =
-        Thresholds { face: 0.25, presence: 0.65, least_face: 40.0, mouth: 0.6, nose: 1.0, covered: 0.0 };
+        Thresholds { face: 0.25, presence: 0.4, least_face: 40.0, mouth: 0.6, nose: 1.0, covered: 0.0 };
     let size = Choice::Fixed(LookSize::W480);
     assert_eq!(config.vision, vision::Options { thresholds, size, threads: 2 });
     let seconds = Duration::from_secs_f64;
