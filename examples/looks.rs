@@ -76,6 +76,8 @@ fn face(seen: &Value) -> Option<Face> {
         score: number(&seen["score"])?,
         mouth: number(&seen["mouth"])?,
         nose: number(&seen["nose"])?,
+        // Of recordings that are older than this score.
+        presence: seen.get("presence").map_or(Some(1.0), number)?,
         // Where exactly decides nothing: it is drawn.
         mouth_bounds: None,
         nose_bounds: None,
