@@ -51,7 +51,7 @@ fn what_cannot_follow_is_refused_by_name() {
     }
     // A window that no longer fits.
     let error = load("convolution_5x3_valid", 4, 13).unwrap_err();
-    assert!(error.to_string().contains("CONV_2D: a window of [5, 3] does not fit"), "{error}");
+    assert!(error.to_string().contains("CONV_2D: a window of [5, 5] does not fit"), "{error}");
 }
 
 #[test]

@@ -149,6 +149,14 @@ impl Product {
         self.weights.len() + 4 * self.constants.len() + 12 * self.requantize.bias.len()
     }
 
+    /// Rows that go well together: whole tiles.
+    pub(crate) fn unit(&self) -> usize {
+        match self.kernels {
+            Kernels::Neon | Kernels::Avx512Vnni => 12,
+            _ => 8,
+        }
+    }
+
     /// Multiplies rows of `depth` values that begin `stride` apart; writes `channels` values a row.
     ///
     /// `input` goes on for at least [`SLACK`] bytes behind the last row.

@@ -59,19 +59,21 @@ impl Convolution {
 
     /// Bytes of the outputs that a piece of the work is a multiple of.
     pub(crate) fn unit(&self) -> usize {
-        TILES * self.geometry.output[3]
+        self.product.unit() * self.geometry.output[3]
     }
 
-    /// About how many instructions it takes: a vector of them does three or four multiplications for each.
+    /// About how many instructions it takes: one does three or four multiplications, channels are taken by eights, and
+    /// windows must be gathered.
     pub(crate) fn work(&self) -> usize {
         let [pictures, rows, columns, channels] = self.geometry.output;
-        pictures * rows * columns * (self.depth() / 3 * channels + 4 * channels)
+        let gather = if self.geometry.is_pointwise() { 0 } else { self.pitch() };
+        pictures * rows * columns * ((self.depth() / 3 + 4) * channels.next_multiple_of(8) + gather)
     }
 
     /// The outputs from unit `first` on.  `input` has SLACK bytes behind its end.
     pub(crate) fn run(&self, first: usize, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
         let [_, rows, columns, channels] = self.geometry.output;
-        let first = first * TILES;
+        let first = first * self.product.unit();
         if self.geometry.is_pointwise() {
             let depth = self.depth();
             return self.product.run(&input[first * depth..], depth, output);

@@ -2,8 +2,8 @@
 
 use crate::team::{MOST_PIECES, Team, each_item};
 
-/// Least work of a piece, in the rough measure of [`count`]: some ten times what it costs to give it to another thread.
-const LEAST: usize = 1 << 15;
+/// Least work of a piece, in the rough measure of [`count`]: several times what it costs to give it to another thread.
+const LEAST: usize = 1 << 14;
 
 /// Into how many pieces to cut an operation for `threads` threads: `work` is about how many instructions it takes, and
 /// `units` how many parts it has that must stay whole.
