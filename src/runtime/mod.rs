@@ -231,7 +231,7 @@ mod tests {
         name: "mouth",
         input: [1, 96, 96, 3],
         resizable: false,
-        outputs: &[[1, 12, 12, 2], [1, 12, 12, 8]],
+        outputs: &[[1, 12, 12, 3], [1, 12, 12, 8]],
     };
 
     #[test]
@@ -245,14 +245,14 @@ mod tests {
             (network.output(0).values.to_vec(), network.output(1).values.to_vec())
         };
         let (plain, striped) = (run(|_| 0), run(|at| (at / 9 % 200) as i8));
-        assert_eq!((plain.0.len(), plain.1.len()), (12 * 12 * 2, 12 * 12 * 8));
+        assert_eq!((plain.0.len(), plain.1.len()), (12 * 12 * 3, 12 * 12 * 8));
         assert_ne!(plain, striped);
         assert_eq!(plain, run(|_| 0));
     }
 
     #[test]
     fn outputs_come_in_the_order_of_the_contract() {
-        let swapped = Contract { outputs: &[[1, 12, 12, 8], [1, 12, 12, 2]], ..CONTRACT };
+        let swapped = Contract { outputs: &[[1, 12, 12, 8], [1, 12, 12, 3]], ..CONTRACT };
         let (one, other) =
             (Network::load(&CONTRACT, MODEL, 1).unwrap(), Network::load(&swapped, MODEL, 1).unwrap());
         assert_eq!(one.output(0).values.len(), other.output(1).values.len());

@@ -488,7 +488,7 @@ fn a_camera_that_shows_nothing_is_told_and_watched_again_as_soon_as_it_does() {
         [(dark, Blindness::Dark), (covered, Blindness::Covered), (frozen, Blindness::Frozen)]
     {
         machine.camera(|device| device.picture = Box::new(picture));
-        assert_eq!(watched(&mut camera, &mut watch, 14), [Ok(()), Err(Fault::NoView(why))]);
+        assert_eq!(watched(&mut camera, &mut watch, 34), [Ok(()), Err(Fault::NoView(why))]);
         machine.camera(|device| device.picture = Box::new(door));
         assert_eq!(watched(&mut camera, &mut watch, 3), [Ok(())], "after {why:?}");
     }
