@@ -63,7 +63,7 @@ pub fn run() -> ExitCode {
     }
     let requests = Requests::listen().inspect_err(|error| error!("signals are not heard: {error}")).ok();
     let board = Board::detect();
-    info!("maskbell {} on {board}", VERSION);
+    info!("maskbell {VERSION} on {board}");
 
     if first {
         restarts = Restarts::count().inspect_err(|error| warn!("restarts are not counted: {error}")).ok();
