@@ -56,8 +56,9 @@ const STAY: Duration = Duration::from_secs(30);
 /// light in the morning makes no visitor of a poster, nor a flicker of what is no face.
 const REMEMBER: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// For so long after the first frame nothing is known to have come: it may have been there before.
-const GETTING_TO_KNOW: Duration = Duration::from_secs(3);
+/// For so long after the first frame nothing is known to have come: it may have been there before.  What hangs in a room
+/// is seen in one of its first few looks.
+const GETTING_TO_KNOW: Duration = Duration::from_millis(200);
 
 /// Names a track.  Numbers start at 1 and come back only after 2³² tracks.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
