@@ -6,7 +6,7 @@ use maskbell::config;
 
 fuzz_target!(|bytes: &[u8]| {
     let (config, mistakes) = config::read(bytes);
-    let thresholds = config.thresholds;
+    let thresholds = config.vision.thresholds;
     for score in [thresholds.face, thresholds.mouth, thresholds.nose, thresholds.covered] {
         assert!((0.0..=1.0).contains(&score), "{thresholds:?}");
     }
