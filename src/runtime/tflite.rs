@@ -15,6 +15,10 @@ pub(super) struct Engine {
     outputs: Vec<(TensorIndex, TensorInfo)>,
 }
 
+// SAFETY: the interpreter owns all that its pointers lead to, keeps nothing in thread-local storage, and with one thread
+// starts none; a network is used by one thread at a time, through an exclusive borrow.
+unsafe impl Send for Engine {}
+
 impl Engine {
     /// In the file's size, whatever `size` says: another is refused with the contract.
     pub(super) fn load(bytes: &[u8], _size: Option<[usize; 2]>, _threads: usize) -> Result<Self, String> {
