@@ -84,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         });
         if let Some(face) = faces.first() {
             stage(&format!("crop of {:.0} pixels", longer(&face.bounds)), || {
-                stages.crop(&frame, &face.bounds)
+                stages.crop(&frame, &face.bounds);
             });
             stage(&format!("crop of {:.0} pixels and mouth network", longer(&face.bounds)), || {
                 stages.mouth(&frame, &face.bounds)
