@@ -788,6 +788,10 @@ fn a_track_reaches_four_faces_and_twice_the_size_and_no_further() {
     for (height, track) in [(96.0, 1), (96.5, 2), (24.0, 1), (23.5, 2)] {
         assert_eq!(followed(first, MS * 100, face(100.0, height, Covered)), track, "{height}");
     }
+    // Who was missed for longer has not walked.
+    for (time, track) in [(Times::SHORT_MISS, 1), (Times::SHORT_MISS + Duration::from_nanos(1), 2)] {
+        assert_eq!(followed(first, time, face(200.0, 48.0, Covered)), track, "{time:?}");
+    }
     // At once it reaches as far as a nod.
     for (x, track) in [(125.0, 1), (128.0, 2)] {
         assert_eq!(followed(first, Duration::ZERO, face(x, 48.0, Covered)), track, "{x}");
@@ -816,7 +820,7 @@ fn what_was_lost_before_it_moved_or_is_a_thing_does_not_walk() {
 #[test]
 fn tracks_trade_faces_only_where_both_together_get_likelier() {
     // Places in sizes of a face: each has moved by less than half of one, and what the other took is twice as far.
-    let at = |sizes: f32| face(300.0 + 44.0 * sizes, 48.0, Covered);
+    let at = |sizes: f32| face(300.0 + 44.0 * sizes, 48.0, Unsure);
     let mut policy = Policy::default();
     policy.observe(Duration::ZERO, &PICTURE, &[at(0.0), at(-0.45)]);
     policy.observe(MS * 100, &PICTURE, &[at(0.45), at(-0.9)]);
@@ -824,11 +828,16 @@ fn tracks_trade_faces_only_where_both_together_get_likelier() {
 }
 
 #[test]
-fn size_tells_two_apart_who_are_as_near() {
+fn size_tells_two_apart_who_are_as_near_and_nearness_two_of_a_size() {
     // Halfway between two, and nearly as large as the farther one.
     let mut policy = Policy::default();
     policy.observe(Duration::ZERO, &PICTURE, &[face(300.0, 48.0, Covered), face(344.0, 66.0, Covered)]);
     policy.observe(MS * 100, &PICTURE, &[face(319.0, 60.0, Covered)]);
+    assert_eq!(policy.tracks(), [Some(TrackId(2))]);
+
+    let mut policy = Policy::default();
+    policy.observe(Duration::ZERO, &PICTURE, &[face(300.0, 48.0, Covered), face(360.0, 48.0, Covered)]);
+    policy.observe(MS * 100, &PICTURE, &[face(345.0, 48.0, Covered)]);
     assert_eq!(policy.tracks(), [Some(TrackId(2))]);
 }
 
