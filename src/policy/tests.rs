@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::belief::Belief;
 use super::motion::{Motion, Place};
 use super::*;
 use crate::vision::Verdict::{self, Bare, Covered, NoseOut, Unsure};
@@ -307,6 +308,16 @@ fn a_poster_is_never_spoken_to_though_it_flickers_and_is_passed() {
         door.show(6.0, |t| vec![face(120.0 * t, 110.0, Bare), poster()]).show(60.0, |_| vec![poster()]);
         assert_eq!(door.reminders(), [Reminder::Mask], "{rate}/s");
     }
+}
+
+#[test]
+fn a_poster_is_known_again_after_six_days() {
+    let mut door = Door::new(5);
+    for _ in 0..2 {
+        door.show(60.0, |_| vec![face(300.0, 90.0, Bare)]);
+        door.now += Duration::from_secs(6 * 24 * 3600);
+    }
+    assert_eq!(door.reminders(), []);
 }
 
 #[test]
@@ -841,6 +852,65 @@ fn size_tells_two_apart_who_are_as_near_and_nearness_two_of_a_size() {
     assert_eq!(policy.tracks(), [Some(TrackId(2))]);
 }
 
+#[test]
+fn growth_counts_twice_as_much_as_distance() {
+    // Half a face away and as large, or in its place and larger by a factor of e to the power of a third.
+    let mut policy = Policy::default();
+    policy.observe(Duration::ZERO, &PICTURE, &[face(300.0, 48.0, Covered), face(322.0, 67.6, Covered)]);
+    policy.observe(MS * 100, &PICTURE, &[face(322.0, 48.0, Covered)]);
+    assert_eq!(policy.tracks(), [Some(TrackId(1))]);
+}
+
+#[test]
+fn who_was_just_missed_comes_after_who_is_in_view() {
+    let mut policy = Policy::default();
+    let both = [face(300.0, 48.0, Covered), face(344.0, 48.0, Covered)];
+    policy.observe(Duration::ZERO, &PICTURE, &both);
+    for step in 1..8 {
+        policy.observe(MS * 100 * step, &PICTURE, &both[1..]);
+    }
+    // A bit nearer to the first.
+    policy.observe(MS * 800, &PICTURE, &[face(320.0, 48.0, Covered)]);
+    assert_eq!(policy.tracks(), [Some(TrackId(2))]);
+}
+
+#[test]
+fn of_faces_that_are_alike_the_first_is_whose_track_is_first() {
+    let mut policy = Policy::default();
+    policy.observe(Duration::ZERO, &PICTURE, &[face(300.0, 48.0, Covered), face(344.0, 48.0, Covered)]);
+    policy.observe(MS * 100, &PICTURE, &[face(322.0, 48.0, Covered); 2]);
+    assert_eq!(policy.tracks(), [Some(TrackId(1)), Some(TrackId(2))]);
+}
+
+#[test]
+fn who_was_told_is_told_something_else_only_without_doubt() {
+    let nose = face(300.0, 90.0, NoseOut);
+    let looks = |told: Option<Reminder>| {
+        let is_due = |&looks: &u32| {
+            let mut visit = visited(&nose, MS * 10, looks);
+            told.into_iter().for_each(|reminder| visit.tell(reminder));
+            visit.due(&nose, Bearing::Moved) == Some(Reminder::Nose)
+        };
+        (0..1000).find(is_due)
+    };
+    let (first, second) = (looks(None).unwrap(), looks(Some(Reminder::Mask)).unwrap());
+    assert!(second > first + 10, "{first} and {second} looks");
+    assert_eq!(looks(Some(Reminder::Nose)), None);
+}
+
+#[test]
+fn how_soon_somebody_may_have_changed_goes_by_the_agreement_time() {
+    for (agreement, expected) in [(100, 0.52), (1000, 0.93), (10_000, 0.99)] {
+        let mut belief = Belief::default();
+        for _ in 0..100 {
+            belief.look(&face(300.0, 90.0, Bare), MS * 100, Times::default().agreement);
+        }
+        belief.pass(MS * 100_000, MS * agreement);
+        let bare = belief.of(Reminder::Mask);
+        assert!((bare - expected).abs() < 0.01, "{agreement} ms: {bare}");
+    }
+}
+
 const TENTH: Duration = Duration::from_millis(100);
 
 fn place(x: f32, y: f32, size: f32) -> Place {
@@ -868,7 +938,15 @@ fn what_moves_by_less_than_half_a_face_has_not_moved_whichever_way() {
     // Six tenths are no jump yet.
     assert_eq!(bearing_of(first, place(330.0, 200.0, 50.0)), Bearing::Moved);
     assert_eq!(bearing_of(first, place(331.0, 200.0, 50.0)), Bearing::Appeared);
-    // Nor is a step with as much growth.
+    // There for a single look it has not moved.
+    for then in [place(328.0, 200.0, 50.0), place(300.0, 228.0, 50.0), place(300.0, 200.0, 85.0)] {
+        let mut motion = Motion::new(first, &PICTURE, Bearing::Appeared);
+        for place in [then, first, first] {
+            motion.moves(TENTH, place, &PICTURE);
+        }
+        assert_eq!(motion.bearing(), Bearing::Appeared, "{then:?}");
+    }
+    // A step with as much growth is none either.
     assert_eq!(bearing_of(first, place(315.0, 200.0, 64.0)), Bearing::Moved);
     assert_eq!(bearing_of(first, place(324.0, 200.0, 72.0)), Bearing::Appeared);
 }
