@@ -338,6 +338,12 @@ pub enum Mistake {
     /// More than [`MAX_BYTES`].
     #[error("it is longer than {MAX_BYTES} bytes: allowed are that many; nothing of it is used")]
     TooLong,
+    /// No text at all, or text that takes two bytes for each letter.
+    #[error("this is {kind}, not text in UTF-8: save it as UTF-8 with a text editor; nothing of it is used")]
+    NoText {
+        /// What it seems to be.
+        kind: &'static str,
+    },
     /// Not UTF-8.
     #[error("line {line}: this is not UTF-8 text: save the file as UTF-8")]
     Encoding {
@@ -392,7 +398,7 @@ pub enum Mistake {
     #[error("{what}; the defaults of {keys} are used")]
     Contradiction {
         /// What must hold, and does not.
-        what: &'static str,
+        what: String,
         /// The keys that fall back.
         keys: &'static str,
     },
@@ -401,7 +407,7 @@ pub enum Mistake {
 impl Mistake {
     fn line(&self) -> usize {
         match self {
-            Self::TooLong => 0,
+            Self::TooLong | Self::NoText { .. } => 0,
             Self::Contradiction { .. } => usize::MAX,
             Self::Encoding { line }
             | Self::Syntax { line, .. }
@@ -429,6 +435,9 @@ pub fn read(bytes: &[u8]) -> (Config, Vec<Mistake>) {
     if bytes.len() > MAX_BYTES {
         return (config, vec![Mistake::TooLong]);
     }
+    if let Some(kind) = no_text(bytes) {
+        return (config, vec![Mistake::NoText { kind }]);
+    }
     let mut mistakes = Vec::new();
     if let Err(error) = std::str::from_utf8(bytes) {
         let before = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
@@ -454,21 +463,35 @@ pub fn read(bytes: &[u8]) -> (Config, Vec<Mistake>) {
     (config, mistakes)
 }
 
+/// What a file is that is no text, as far as its bytes tell: no text holds a zero byte.
+fn no_text(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        Some("text in UTF-16")
+    } else if bytes.contains(&0) {
+        Some("a binary file")
+    } else {
+        None
+    }
+}
+
 /// Gives up values that contradict each other.
 fn settle(config: &mut Config) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     let (settings, default) = (&mut config.signals, Settings::default());
     if settings.led_pin == settings.buzzer_pin {
         (settings.led_pin, settings.buzzer_pin) = (default.led_pin, default.buzzer_pin);
-        let what = "led.pin and buzzer.pin are the same: the LED needs a pin of its own";
+        let what = "led.pin and buzzer.pin are the same: the LED needs a pin of its own".to_owned();
         mistakes.push(Mistake::Contradiction { what, keys: "both" });
     }
     let (thresholds, default) = (&mut config.vision.thresholds, Thresholds::default());
     if thresholds.covered > thresholds.mouth.min(thresholds.nose) {
+        let Thresholds { mouth, nose, covered, .. } = *thresholds;
+        let (name, lower) = if mouth < nose { ("mouth", mouth) } else { ("nose", nose) };
+        let what = format!(
+            "sensitivity.{name} = {lower} is below sensitivity.covered = {covered}: set covered to {lower} or less, too"
+        );
         let Thresholds { mouth, nose, covered, .. } = default;
         *thresholds = Thresholds { mouth, nose, covered, ..*thresholds };
-        let what =
-            "sensitivity.covered is above sensitivity.mouth or nose: it must be at most the lower of the two";
         mistakes.push(Mistake::Contradiction { what, keys: "the three" });
     }
     mistakes
@@ -483,10 +506,16 @@ fn drop_broken_lines(lines: &mut [Cow<str>]) -> Vec<Mistake> {
         let text = lines.join("\n");
         let Err(error) = DeTable::parse(&text) else { break };
         let number = line(&text, error.span().unwrap_or_default());
-        mistakes.push(Mistake::Syntax {
-            line: number,
-            message: error.message().lines().collect::<Vec<_>>().join(", "),
-        });
+        let broken = lines.get(number - 1).map_or("", |line| line);
+        let message = match (decimal_comma(broken), error.message()) {
+            (Some(told), _) => told,
+            (None, "duplicate key") => {
+                let key = text.get(error.span().unwrap_or_default()).unwrap_or_default();
+                format!("duplicate key `{}`: what stands above it is used", quote(key))
+            }
+            (None, message) => message.lines().collect::<Vec<_>>().join(", "),
+        };
+        mistakes.push(Mistake::Syntax { line: number, message });
         // An end that comes too early may be told of an empty line: nothing to be emptied there.
         let Some(broken) = lines.get_mut(number - 1).filter(|broken| !broken.trim().is_empty()) else {
             break;
@@ -498,6 +527,18 @@ fn drop_broken_lines(lines: &mut [Cow<str>]) -> Vec<Mistake> {
         };
     }
     mistakes
+}
+
+/// What is to be said of a line such as `mouth = 0,5`.
+fn decimal_comma(line: &str) -> Option<String> {
+    let (key, value) = line.split_once('=')?;
+    let value = value.split('#').next()?.trim();
+    let (whole, part) = value.split_once(',')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number(whole.trim_start_matches(['-', '+'])) && is_number(part)).then(|| {
+        let key = quote(key.trim());
+        format!("`{key}` has a decimal comma: write it with a point, `{key} = {whole}.{part}`")
+    })
 }
 
 fn set_all(config: &mut Config, text: &str, root: &DeTable, wrong: &mut dyn FnMut(Mistake)) {

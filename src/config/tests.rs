@@ -130,8 +130,18 @@ fn values_that_contradict_each_other_are_given_up_together() {
         assert_eq!(told(text), [line]);
         assert_eq!(read(text.as_bytes()).0, Config::default());
     }
-    for text in ["sensitivity.mouth = 0.39", "sensitivity = { mouth = 0.9, nose = 0.9, covered = 0.91 }"] {
-        assert!(told(text)[0].starts_with("sensitivity.covered is above"), "{text}");
+    for (text, begins) in [
+        (
+            "sensitivity.mouth = 0.39",
+            "sensitivity.mouth = 0.39 is below sensitivity.covered = 0.4: set covered to 0.39",
+        ),
+        (
+            "sensitivity.nose = 0.3",
+            "sensitivity.nose = 0.3 is below sensitivity.covered = 0.4: set covered to 0.3",
+        ),
+        ("sensitivity = { mouth = 0.9, nose = 0.8, covered = 0.91 }", "sensitivity.nose = 0.8 is below"),
+    ] {
+        assert!(told(text)[0].starts_with(begins), "{text}: {:?}", told(text));
         assert_eq!(read(text.as_bytes()).0, Config::default());
     }
     assert!(told("sensitivity.covered = 0.5").is_empty(), "equal is in order");
@@ -252,7 +262,8 @@ fn what_is_no_text_or_too_long_is_said_so() {
     let (config, mistakes) = read(b"# caf\xe9\n[buzzer]\npin = 12");
     assert_eq!((config.signals.buzzer_pin, mistakes), (12, vec![Mistake::Encoding { line: 1 }]));
     let utf16: Vec<u8> = "\u{feff}[led]\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(read(&utf16).1[0], Mistake::Encoding { line: 1 });
+    assert_eq!(read(&utf16).1, [Mistake::NoText { kind: "text in UTF-16" }]);
+    assert_eq!(read(b"\x7fELF\x01\0\0[buzzer]\npin = 12\n\0").1, [Mistake::NoText { kind: "a binary file" }]);
 
     let long = "#".repeat(MAX_BYTES);
     assert_eq!(right(&long), Config::default());
@@ -291,4 +302,19 @@ proptest! {
             prop_assert!(!mistake.to_string().contains(char::is_control), "{mistake}");
         }
     }
+}
+
+#[test]
+fn a_decimal_comma_and_a_key_that_comes_twice_are_named() {
+    let comma = told("[sensitivity]\nmouth = 0,5 # half\nnose = 0.9\n");
+    assert_eq!(comma.len(), 1, "{comma:?}");
+    assert!(
+        comma[0].starts_with("line 2: `mouth` has a decimal comma: write it with a point, `mouth = 0.5`;"),
+        "{comma:?}"
+    );
+    let text = "[buzzer]\npin = 12\nloudness = 10\npin = 13\n";
+    let twice = told(text);
+    assert_eq!(twice.len(), 1, "{twice:?}");
+    assert!(twice[0].starts_with("line 4: duplicate key `pin`: what stands above it is used"), "{twice:?}");
+    assert_eq!(read(text.as_bytes()).0.signals.buzzer_pin, 12);
 }

@@ -5,7 +5,7 @@
 //! - Defaults, each optional: `d` duration (1, 2, 4, 8, 16 or 32: the part of a whole note; 4), `o` octave (4 to 8;
 //!   6), `b` tempo (quarter notes a minute, 25 to 900; 63).
 //! - A note: a duration, a pitch (`c c# d d# e f f# g g# a a# b`, or `p` for a pause), an octave; all but the pitch
-//!   optional.  A dot after the pitch or after the octave makes it half as long again.
+//!   optional.  A dot after the duration, the pitch or the octave makes it half as long again.
 //!
 //! Blanks and case do not matter.  Pitches are in equal temperament with A4 = 440 Hz.  As in Nokia's specification,
 //! except that octave 8 is allowed, too.
@@ -256,7 +256,9 @@ impl Reader<'_> {
     }
 
     fn note(&mut self, defaults: &Defaults) -> Result<Note, MelodyError> {
-        let part = self.duration()?.unwrap_or(defaults.duration);
+        let own = self.duration()?;
+        let part = own.unwrap_or(defaults.duration);
+        let dot_before_pitch = own.is_some() && self.take('.');
         let letter = self.skip_blanks();
         let semitone: Option<u8> = match letter {
             Some('p') => None,
@@ -279,7 +281,7 @@ impl Reader<'_> {
         }
         let dot_before_octave = self.take('.');
         let octave = self.octave()?.unwrap_or(defaults.octave);
-        let dotted = self.take('.') || dot_before_octave;
+        let dotted = self.take('.') || dot_before_octave || dot_before_pitch;
 
         let whole = Duration::from_secs(4 * 60) / defaults.tempo;
         let plain = whole / part;
@@ -333,6 +335,11 @@ mod tests {
             (Some(784), 2000),
         ];
         assert_eq!(notes(text), expected);
+        // A dot may stand in any of three places.
+        for dotted in ["8.p", "8p.", "8 . P"] {
+            assert_eq!(notes(&format!("x:b=120:{dotted}")), [(None, 375)], "{dotted}");
+        }
+        assert_eq!(notes("x:b=120:8.a5"), notes("x:b=120:8a5."));
         // The standard's own defaults: quarter, octave 6, 63 a minute.
         assert_eq!(notes("::a"), [(Some(1760), 952)]);
         assert_eq!(notes("x:o=7:a"), [(Some(3520), 952)]);
@@ -368,6 +375,7 @@ mod tests {
             ("x::c, h", 7, Mistake::Pitch(Found(Some('h')))),
             ("größe::c,ß", 10, Mistake::Pitch(Found(Some('ß')))),
             ("x::3c", 4, Mistake::Duration(3)),
+            ("x::.c", 4, Mistake::Pitch(Found(Some('.')))),
             ("x::c3", 5, Mistake::Octave(3)),
             ("x::e#", 5, Mistake::Sharp('e')),
             ("x::c;d", 5, Mistake::Comma(Found(Some(';')))),
