@@ -39,8 +39,10 @@ fn json(output: &Output) -> Vec<Value> {
     out(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn images(lines: &[Value]) -> Vec<&str> {
-    lines.iter().map(|line| line["image"].as_str().unwrap()).collect()
+/// The names in lines about a folder, which begin with the folder as it was given.
+fn images<'a>(lines: &'a [Value], folder: &TempDir) -> Vec<&'a str> {
+    let within = |line: &'a Value| line["image"].as_str().unwrap().strip_prefix(text(folder.path())).unwrap();
+    lines.iter().map(|line| within(line).strip_prefix('/').unwrap()).collect()
 }
 
 /// One sentence on standard error, nothing on standard output, and the exit status.
@@ -130,7 +132,7 @@ fn json_has_one_object_a_picture_and_nothing_else() {
     assert!(output.status.success(), "{}", err(&output));
     let lines = json(&output);
     let names = ["alpha.png", "in/bare.JPG", "in/grey16.png", "large.jpg", "one.bmp", "z.jpg"];
-    assert_eq!(images(&lines), names);
+    assert_eq!(images(&lines, &folder), names);
     assert_eq!(lines[1]["faces"], lines[5]["faces"]);
 
     let face = &lines[1]["faces"][0];
@@ -241,7 +243,7 @@ fn what_cannot_be_read_is_named_and_the_rest_is_checked() {
     let missing = folder.path().join("missing.jpg");
     let output = run(&["check", "--json", text(&missing), text(folder.path())]);
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(images(&json(&output)), ["e.jpg"]);
+    assert_eq!(images(&json(&output), &folder), ["e.jpg"]);
     let told: Vec<String> = err(&output).lines().map(str::to_owned).collect();
     let named = ["missing.jpg", "a.jpg", "b.jpg", "c.png", "d.jpg", "ends_early.jpg", "hole.jpg"];
     assert_eq!(told.len(), named.len(), "{told:#?}");
@@ -260,7 +262,7 @@ fn a_clip_is_checked_frame_by_frame() {
     let copies = folder.path().join("copies");
     let output = run(&["check", "--json", "--annotate", text(&copies), text(folder.path())]);
     let lines = json(&output);
-    assert_eq!(images(&lines), ["clip.mjpeg", "clip.mjpeg"]);
+    assert_eq!(images(&lines, &folder), ["clip.mjpeg", "clip.mjpeg"]);
     assert_eq!((&lines[0]["frame"], &lines[1]["frame"]), (&Value::from(0), &Value::from(1)));
     assert_eq!(lines[0]["faces"], Value::Array(vec![]));
     assert_eq!(lines[1]["faces"].as_array().unwrap().len(), 1);
@@ -291,6 +293,96 @@ fn copies_show_boxes_and_leave_the_pictures_alone() {
     let refused = run(&["check", "--annotate", text(folder.path()), text(folder.path())]);
     assert_refused(&refused, 1, "would overwrite");
     assert_eq!(fs::read(folder.path().join("empty.jpg")).unwrap(), read("empty.jpg"));
+}
+
+#[test]
+fn totals_come_last_and_what_is_left_out_is_said() {
+    let folder = folder(&[
+        ("bare.jpg", read("bare.jpg")),
+        ("empty.jpg", read("empty.jpg")),
+        ("em\u{1b}[2Jpty.jpg", read("empty.jpg")),
+        ("it's.mp4", b"\0\0\0\x18ftypmp42".to_vec()),
+        ("IMG 1.HEIC", b"\0\0\0\x18ftypheic".to_vec()),
+        ("notes.txt", b"notes".to_vec()),
+    ]);
+    let output = run(&["check", text(folder.path())]);
+    assert!(output.status.success(), "{}", err(&output));
+    let told = out(&output);
+    assert_eq!(
+        told.lines().last(),
+        Some("3 pictures: 1 face (1 bare), 2 without a face, 3 files left out"),
+        "{told}"
+    );
+    assert!(told.contains(&format!("{}/bare.jpg: 1 face", text(folder.path()))), "{told}");
+    assert!(told.contains("em\\u{1b}[2Jpty.jpg: no face") && !told.contains('\x1b'), "{told}");
+    let why = err(&output);
+    assert_eq!(why.lines().count(), 3, "{why}");
+    for says in
+        ["left out: 1 HEIC picture", "heif-convert '", "left out: 1 film", r"it'\''s.mjpeg'", "notes.txt"]
+    {
+        assert!(why.contains(says), "{says}: {why}");
+    }
+    let film = folder.path().join("it's.mp4");
+    assert_refused(&run(&["check", text(&film)]), 1, "ffmpeg -i '");
+    assert_refused(&run(&["--source", text(&film)]), 1, "ffmpeg -i '");
+    assert_refused(&run(&["check", text(&folder.path().join("IMG 1.HEIC"))]), 1, "HEIC");
+}
+
+#[test]
+fn a_picture_may_come_on_standard_input() {
+    let told = |input: Stdio| {
+        let output = maskbell().args(["check", "-"]).stdin(input).output().unwrap();
+        assert!(output.status.success(), "{}", err(&output));
+        out(&output)
+    };
+    let bare = || fs::File::open(sample("bare.jpg")).unwrap();
+    let mut cat = Command::new("cat").stdin(bare()).stdout(Stdio::piped()).spawn().unwrap();
+    let piped = told(cat.stdout.take().unwrap().into());
+    assert!(cat.wait().unwrap().success());
+    assert!(piped.starts_with("-: 1 face\n  bare "), "{piped}");
+    assert_eq!(told(bare().into()), piped);
+}
+
+#[test]
+fn settings_are_used_for_checking_as_for_watching() {
+    let upside_down = encoded(image::open(sample("bare.jpg")).unwrap().rotate180(), ImageFormat::Png);
+    let folder = folder(&[
+        ("turned.png", upside_down),
+        ("turn.toml", b"[camera]\nrotation = 180\n".to_vec()),
+        ("deaf.toml", b"[sensitivity]\nface = 1\n".to_vec()),
+        ("wrong.toml", b"[sensitivity]\nface = 2\n".to_vec()),
+    ]);
+    let file = |name| folder.path().join(name);
+    let check = |settings| run(&["check", "--config", text(&file(settings)), text(&file("turned.png"))]);
+    assert!(out(&check("turn.toml")).contains("  bare "));
+    assert!(out(&check("deaf.toml")).contains("no face"));
+    let refused = check("wrong.toml");
+    assert!(err(&refused).contains("line 2: sensitivity.face = 2"), "{}", err(&refused));
+    assert_eq!(refused.status.code(), Some(1));
+}
+
+#[test]
+fn a_report_is_one_page_that_holds_everything() {
+    let folder = folder(&[
+        ("a<b>.jpg", read("bare.jpg")),
+        ("broken.png", b"\x89PNG\r\n\x1a\n".to_vec()),
+        ("clip.mjpeg", [read("empty.jpg"), read("masked.jpg")].concat()),
+    ]);
+    let page = folder.path().join("page.html");
+    let output = run(&["check", "--report", text(&page), text(folder.path())]);
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    let page = fs::read_to_string(page).unwrap();
+    for (is, count) in [("bare", 1), ("covered", 1), ("none", 1), ("unread", 1)] {
+        assert_eq!(page.matches(&format!("data-is=\"{is}\"")).count(), count, "{is}");
+    }
+    assert_eq!(page.matches("src=\"data:image/jpeg;base64,").count(), 3);
+    assert!(page.contains("a&lt;b&gt;.jpg") && !page.contains("a<b>"), "names are no markup");
+    assert!(!page.contains("http"), "it needs nothing else");
+    assert!(page.contains("1 picture and 2 frames: 2 faces (1 covered, 1 bare)"), "totals");
+
+    let input = folder.path().join("a<b>.jpg");
+    assert_refused(&run(&["check", "--report", text(&input), text(&input)]), 1, "would overwrite");
+    assert_eq!(fs::read(&input).unwrap(), read("bare.jpg"));
 }
 
 #[test]
@@ -453,11 +545,7 @@ fn a_face_is_found_in_a_turned_picture_when_the_rotation_is_set() {
     let says = "line 2: camera.rotation = 45 is not allowed: it must be 0, 90, 180 or 270";
     let refused = watch("90", "45");
     assert_eq!(refused.status.code(), Some(1));
-    assert!(
-        err(&refused).contains(says) && err(&refused).contains("nothing was watched"),
-        "{}",
-        err(&refused)
-    );
+    assert!(err(&refused).contains(says) && err(&refused).contains("nothing was done"), "{}", err(&refused));
 }
 
 #[test]
@@ -494,6 +582,38 @@ fn nothing_to_watch_is_told_in_one_sentence() {
 }
 
 #[test]
+fn what_is_no_source_is_told_what_could_be() {
+    assert_refused(&run(&["--source", "0"]), 1, "/dev/video0");
+    assert_refused(&run(&["--source", "rtsp://camera/stream"]), 1, "network");
+}
+
+#[test]
+fn a_signal_ends_watching_with_a_summary() {
+    for signal in ["INT", "TERM"] {
+        let clip = text(&sample("visit.mjpeg")).to_owned();
+        let mut child = maskbell()
+            .args(["--source", &clip, "--json", "--looks"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // It watches: the clip would go on for twenty seconds.
+        assert!(lines.next().unwrap().unwrap().starts_with("{\"at\""));
+        assert!(
+            Command::new("sh")
+                .args(["-c", "kill -s $0 $1", signal, &child.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let last: Value = serde_json::from_str(&lines.last().unwrap().unwrap()).unwrap();
+        assert!((1..199).contains(&last["frames"].as_u64().unwrap()), "{last}");
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
 fn melodies_are_played_written_and_explained() {
     let played = run(&["tune", "x:d=32,o=6,b=900:a,p,c#7"]);
     assert!(played.status.success(), "{}", err(&played));
@@ -507,6 +627,12 @@ fn melodies_are_played_written_and_explained() {
     assert!(run(&["tune", text(&melody), "--wav", text(&wav)]).status.success());
     let sound = hound::WavReader::open(&wav).unwrap();
     assert_eq!((sound.spec().sample_rate, sound.duration()), (44_100, 44_100));
+
+    // What is there stays there until somebody says otherwise.
+    assert_refused(&run(&["tune", "x::c", "--wav", text(&wav)]), 1, "--force");
+    let written = run(&["tune", "x:d=4,b=60:c", "--wav", text(&wav), "--force"]);
+    assert!(written.status.success() && err(&written).ends_with("written: 1.00 s of sound\n"), "{written:?}");
+    assert_eq!(run(&["tune", "x:d=4,b=60:c", "--wav", "-"]).stdout, fs::read(&wav).unwrap());
 
     assert_refused(&run(&["tune", text(&melody), "--wav", text(&melody)]), 1, "would overwrite");
     assert_refused(&run(&["tune", "x:d=8:c,h"]), 1, "character 9: `h` is no note");

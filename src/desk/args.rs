@@ -58,7 +58,9 @@ pub struct WatchArgs {
     /// Pictures a second of a recording, which does not say it itself: 1 to 240 [default: 10]
     #[arg(long, value_name = "N", requires = "source", value_parser = frame_rate)]
     pub fps: Option<f32>,
-    /// Show a window: green box covered, red bare, orange nose out, grey unsure (Esc or Q closes it)
+    /// Show a window: green box covered, red bare, orange nose out, grey unsure (Esc or Q closes it).  The last picture
+    /// stays until a key is pressed; the pictures of a folder are paged with → and ←, unless --fast, --fps or --json say
+    /// that it is a recording
     #[arg(long)]
     pub show: bool,
     /// Print one JSON object a line for each reminder, and one at the end that sums up
@@ -96,6 +98,12 @@ impl WatchArgs {
         self.fps.unwrap_or(DEFAULT_RATE)
     }
 
+    /// The folder whose pictures are to be paged in the window; one that is to be replayed is no such.
+    pub fn folder_to_page(&self) -> Option<&Path> {
+        let is_replayed = self.fast || self.fps.is_some() || self.json;
+        self.source.as_deref().filter(|path| self.show && !is_replayed && path.is_dir())
+    }
+
     /// Whether the source is a camera: a device node, or one that is missing.
     pub fn is_camera(&self) -> bool {
         let is_device = |path: &Path| match fs::metadata(path) {
@@ -109,7 +117,8 @@ impl WatchArgs {
 /// What to check.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Pictures, motion-JPEG clips (.mjpeg, .mjpg), or folders, which are searched for both
+    /// Pictures, motion-JPEG clips (.mjpeg, .mjpg), folders, which are searched for both, or - for a picture on standard
+    /// input
     #[arg(required = true, value_name = "PICTURE|FOLDER|CLIP")]
     pub pictures: Vec<PathBuf>,
     /// Print one JSON object a line for each picture, or for each frame of a clip
@@ -121,14 +130,20 @@ pub struct CheckArgs {
     /// Write copies with boxes into this folder, which is made if it is not there
     #[arg(long, value_name = "DIR")]
     pub annotate: Option<PathBuf>,
+    /// Write one HTML page with the annotated pictures into this file: it needs no other file, and can be filtered by verdict
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Read settings from this file, as for watching; what else stands on the command line goes before it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Look once at each picture, as at a frame of a camera or clip; without it, parts are looked at as well, which
     /// finds smaller faces
     #[arg(long)]
     pub one_look: bool,
     /// How many pixels a look has: 320x240, 400x300, 480x360, 640x480, or auto for the most at which this machine can look
-    /// 15 times a second
-    #[arg(long, value_name = "SIZE", default_value = "320x240")]
-    pub look: Choice,
+    /// 15 times a second [default: 320x240, or what the settings say]
+    #[arg(long, value_name = "SIZE")]
+    pub look: Option<Choice>,
     /// How sure to be.
     #[command(flatten)]
     pub thresholds: ThresholdArgs,
@@ -137,15 +152,26 @@ pub struct CheckArgs {
     pub verbosity: Verbosity,
 }
 
+impl CheckArgs {
+    /// How large a look is, `set` being what the settings say: the same on every machine unless somebody asks for `auto` here.
+    pub fn look(&self, set: Choice) -> Choice {
+        let set = if set == Choice::Auto { Choice::Fixed(LookSize::W320) } else { set };
+        self.look.unwrap_or(set)
+    }
+}
+
 /// What to play.
 #[derive(Debug, Args)]
 pub struct TuneArgs {
     /// A melody in RTTTL, or a file that holds one
     #[arg(value_name = "FILE|MELODY")]
     pub melody: String,
-    /// Write the sound to this file instead: 44.1 kHz, 16 bit, mono
+    /// Write the sound to this file instead, or with - to standard output: 44.1 kHz, 16 bit, mono
     #[arg(long, value_name = "FILE")]
     pub wav: Option<PathBuf>,
+    /// Overwrite the file of --wav without asking
+    #[arg(long, requires = "wav")]
+    pub force: bool,
     /// How much to tell.
     #[command(flatten)]
     pub verbosity: Verbosity,
@@ -280,9 +306,11 @@ Exit status: 0 all went well, 1 something could not be read, 2 the command line 
 const CHECK_EXAMPLES: &str = "\
 Examples:
   maskbell check me.jpg                       one line a face
-  maskbell check --json photos/ > seen.jsonl  one JSON object a picture, names relative to photos/
+  maskbell check --json photos/ > seen.jsonl  one JSON object a picture
   maskbell check --annotate out/ photos/      copies with boxes: green covered, red bare,
                                               orange nose out, grey unsure
+  maskbell check --report seen.html photos/   the same as one page for a browser
+  ssh camera cat last.jpg | maskbell check -  a picture on standard input
 
 A JSON object looks like this, boxes in pixels from the upper left corner of the picture as it is shown,
 upright after the rotation that its EXIF data ask for:
@@ -297,7 +325,8 @@ Examples:
   maskbell tune reminder.rtttl --wav reminder.wav
 
 RTTTL is name:defaults:notes. Defaults are d (duration: 1, 2, 4, 8, 16, 32), o (octave: 4 to 8)
-and b (beats a minute: 25 to 900). A note is [duration] letter [#] [octave] [.], a pause is p.";
+and b (beats a minute: 25 to 900). A note is [duration] letter [#] [octave], a pause is p; with a
+dot behind any of them it lasts half as long again.";
 
 #[cfg(test)]
 mod tests {

@@ -9,16 +9,19 @@ use serde::Serialize;
 
 use super::args::CheckArgs;
 use super::copies::{Copies, CopyError};
-use super::find::{Found, find};
+use super::find::{Finds, Found, find};
+use super::foreign::plain;
+use super::report::{Report, ReportError};
 use super::seen::Seen;
+use super::settings::{self, SettingsError};
 use super::{rgb, say};
 use crate::camera::mjpeg::MotionJpeg;
 use crate::camera::pictures::{as_frame, load_picture};
 use crate::camera::{Capture, DEFAULT_RATE, OpenError, Pace, Source};
-use crate::frame::{Frame, FrameError};
+use crate::frame::{Frame, FrameError, Orientation};
 use crate::geometry::Rect;
 use crate::runtime::RuntimeError;
-use crate::vision::{self, Faces, Looks, Thresholds, Vision};
+use crate::vision::{self, Faces, Looks, Verdict, Vision};
 
 /// What can go wrong with one picture, or with all of them.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +59,12 @@ pub enum CheckError {
     /// A copy cannot be written.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// The settings are not all right.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The report cannot be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// The results cannot be written.
     #[error("the results cannot be written to standard output: {0}")]
     Output(#[from] io::Error),
@@ -67,34 +76,49 @@ pub enum CheckError {
 ///
 /// [`CheckError`] if nothing can be checked at all, or results or copies can no longer be written.
 pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
-    let mut found = find(&args.pictures);
-    let copies = args.annotate.as_deref().map(|dir| Copies::plan(dir, &mut found)).transpose()?;
-    let progress = progress(found.len());
+    let config = settings::load(args.config.as_deref())?;
+    let Finds { mut all, left_out, why } = find(&args.pictures);
+    let thresholds = args.thresholds.over(config.vision.thresholds);
+    let copies = args.annotate.as_deref().map(|dir| Copies::plan(dir, thresholds, &mut all)).transpose()?;
+    let report = args.report.as_deref().map(|path| Report::start(path, thresholds, &all)).transpose()?;
+    let progress = progress(all.len());
     let mut check = Check {
         vision: Vision::new(&vision::Options {
-            thresholds: args.thresholds.over(Thresholds::default()),
-            size: args.look,
-            threads: 0,
+            thresholds,
+            size: args.look(config.vision.size),
+            ..config.vision
         })?,
         looks: if args.one_look { Looks::One } else { Looks::Close },
+        orientation: config.orientation,
         copies,
+        report,
         json: args.json,
         fps: args.fps.unwrap_or(DEFAULT_RATE),
         progress,
-        failed: false,
+        totals: Totals { left_out, ..Totals::default() },
     };
-    for one in found {
+    why.iter().for_each(|sentence| check.note(sentence));
+    for one in all {
         match one.map_err(CheckError::from).and_then(|one| check.one(&one)) {
             Ok(()) => {}
             // Whoever reads has seen enough (`| head`).
             Err(CheckError::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => break,
-            Err(fatal @ (CheckError::Output(_) | CheckError::Copy(_))) => return Err(fatal),
-            Err(trouble) => check.tell(&trouble),
+            Err(fatal @ (CheckError::Output(_) | CheckError::Copy(_) | CheckError::Report(_))) => {
+                return Err(fatal);
+            }
+            Err(trouble) => check.tell(&trouble)?,
         }
         check.progress.inc(1);
     }
     check.progress.finish_and_clear();
-    Ok(if check.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    if let Some(report) = check.report.take() {
+        report.end(&check.totals.to_string())?;
+    }
+    if !args.json && check.totals.looked_at() > 0 {
+        // Nobody reads it any more: nothing to be done.
+        let _ = writeln!(io::stdout(), "{}", check.totals);
+    }
+    Ok(if check.totals.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// A bar on standard error while there is somebody who watches; only what is being looked at, if it is a single one.
@@ -112,27 +136,39 @@ struct Check {
     vision: Vision,
     /// At a picture; frames of a clip are seen as the device sees those of its camera.
     looks: Looks,
+    orientation: Orientation,
     copies: Option<Copies>,
+    report: Option<Report>,
     json: bool,
     fps: f32,
     progress: ProgressBar,
-    failed: bool,
+    totals: Totals,
 }
 
 impl Check {
     fn one(&mut self, one: &Found) -> Result<(), CheckError> {
-        self.progress.set_message(one.name.clone());
+        self.progress.set_message(plain(&one.name));
         if one.clip { self.clip(one) } else { self.picture(one) }
     }
 
     fn picture(&mut self, one: &Found) -> Result<(), CheckError> {
-        let mut picture = load_picture(&one.path)?;
-        let size = (picture.width() as usize, picture.height() as usize);
+        let picture = load_picture(&one.path)?;
         let frame = as_frame(&picture, Duration::ZERO)
-            .map_err(|cause| CheckError::Size { name: one.name.clone(), cause })?;
+            .map_err(|cause| CheckError::Size { name: one.name.clone(), cause })?
+            .oriented(self.orientation);
+        let size = (frame.width(), frame.height());
         let faces = look(&mut self.vision, &frame, self.looks, &one.name)?;
-        if let Some(copies) = &self.copies {
-            copies.start(&one.copy)?.add(&mut picture, size, &faces)?;
+        self.totals.pictures += 1;
+        self.totals.count(&faces);
+        if self.copies.is_some() || self.report.is_some() {
+            let mut pixels = Vec::new();
+            rgb::from_frame(&frame, &mut pixels);
+            if let Some(report) = &mut self.report {
+                report.add(&plain(&one.name), &pixels, size, &faces)?;
+            }
+            if let Some(copies) = &self.copies {
+                copies.start(&one.copy)?.add(&mut pixels, size, &faces)?;
+            }
         }
         self.print(&Entry::new(&one.name, None, size, &faces))
     }
@@ -145,19 +181,27 @@ impl Check {
             let frame = match recording.next() {
                 Capture::Frame(frame) => frame,
                 Capture::Fault { .. } => {
-                    self.tell(&CheckError::Frame { name: one.name.clone(), frame: number });
+                    self.tell(&CheckError::Frame { name: one.name.clone(), frame: number })?;
                     continue;
                 }
                 Capture::End => break,
             };
+            let frame = frame.oriented(self.orientation);
             let (size, at) = ((frame.width(), frame.height()), frame.captured_at());
             let faces = look(&mut self.vision, &frame, Looks::One, &one.name)?;
-            if let Some(copy) = &mut copy {
+            self.totals.frames += 1;
+            self.totals.count(&faces);
+            if copy.is_some() || self.report.is_some() {
                 rgb::from_frame(&frame, &mut pixels);
+            }
+            if let Some(report) = &mut self.report {
+                report.add(&format!("{}, frame {number}", plain(&one.name)), &pixels, size, &faces)?;
+            }
+            if let Some(copy) = &mut copy {
                 copy.add(&mut pixels, size, &faces)?;
             }
             self.print(&Entry::new(&one.name, Some((number, at)), size, &faces))?;
-            self.progress.set_message(format!("{}, frame {number}", one.name));
+            self.progress.set_message(format!("{}, frame {number}", plain(&one.name)));
         }
         recording.take_error().map_or(Ok(()), |error| Err(error.into()))
     }
@@ -173,9 +217,77 @@ impl Check {
         Ok(())
     }
 
-    fn tell(&mut self, trouble: &CheckError) {
-        self.failed = true;
-        self.progress.suspend(|| say(trouble));
+    /// Says what could not be checked.
+    fn tell(&mut self, trouble: &CheckError) -> Result<(), CheckError> {
+        self.totals.failed += 1;
+        let trouble = plain(&trouble.to_string());
+        if let Some(report) = &mut self.report {
+            report.tell(&trouble)?;
+        }
+        self.note(&trouble);
+        Ok(())
+    }
+
+    fn note(&self, sentence: &str) {
+        self.progress.suspend(|| say(plain(sentence)));
+    }
+}
+
+/// What all pictures together have shown.
+#[derive(Debug, Default)]
+struct Totals {
+    pictures: usize,
+    frames: usize,
+    /// Without a face.
+    empty: usize,
+    /// Covered, nose out, bare, unsure.
+    faces: [usize; 4],
+    failed: usize,
+    left_out: usize,
+}
+
+impl Totals {
+    fn count(&mut self, faces: &Faces) {
+        self.empty += usize::from(faces.is_empty());
+        for face in faces {
+            let kind = VERDICTS.iter().position(|&verdict| verdict == face.verdict);
+            self.faces[kind.expect("these are all")] += 1;
+        }
+    }
+
+    fn looked_at(&self) -> usize {
+        self.pictures + self.frames
+    }
+}
+
+const VERDICTS: [Verdict; 4] = [Verdict::Covered, Verdict::NoseOut, Verdict::Bare, Verdict::Unsure];
+
+impl std::fmt::Display for Totals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let counted = |count: usize, of: &str| format!("{count} {of}{}", if count == 1 { "" } else { "s" });
+        let mut looked_at = Vec::new();
+        if self.pictures > 0 || self.frames == 0 {
+            looked_at.push(counted(self.pictures, "picture"));
+        }
+        if self.frames > 0 {
+            looked_at.push(counted(self.frames, "frame"));
+        }
+        write!(f, "{}: {}", looked_at.join(" and "), counted(self.faces.iter().sum(), "face"))?;
+        let kinds = VERDICTS.iter().zip(self.faces).filter(|&(_, count)| count > 0);
+        let kinds: Vec<_> = kinds.map(|(verdict, count)| format!("{count} {verdict}")).collect();
+        if !kinds.is_empty() {
+            write!(f, " ({})", kinds.join(", "))?;
+        }
+        if self.empty > 0 {
+            write!(f, ", {} without a face", self.empty)?;
+        }
+        if self.failed > 0 {
+            write!(f, ", {} that could not be read", self.failed)?;
+        }
+        if self.left_out > 0 {
+            write!(f, ", {} left out", counted(self.left_out, "file"))?;
+        }
+        Ok(())
     }
 }
 
@@ -210,7 +322,7 @@ impl<'a> Entry<'a> {
 
 impl std::fmt::Display for Entry<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.image)?;
+        f.write_str(&plain(self.image))?;
         if let Some(number) = self.frame {
             write!(f, ", frame {number}")?;
         }
@@ -266,6 +378,20 @@ mod tests {
         assert_eq!(json(None), format!(r#"{{"image":"a/b.jpg","faces":{seen}}}"#));
         let of_clip = json(Some((7, Duration::from_nanos(233_333_333))));
         assert_eq!(of_clip, format!(r#"{{"image":"a/b.jpg","frame":7,"at":0.233333333,"faces":{seen}}}"#));
+    }
+
+    #[test]
+    fn totals_count_faces_by_verdict_and_say_what_is_missing() {
+        let mut totals = Totals { pictures: 1, ..Totals::default() };
+        totals.count(&faces());
+        assert_eq!(totals.to_string(), "1 picture: 1 face (1 nose out)");
+        totals.count(&faces());
+        totals.count(&Faces::new());
+        totals = Totals { pictures: 3, frames: 12, failed: 2, left_out: 1, ..totals };
+        assert_eq!(
+            totals.to_string(),
+            "3 pictures and 12 frames: 2 faces (2 nose out), 1 without a face, 2 that could not be read, 1 file left out"
+        );
     }
 
     #[test]

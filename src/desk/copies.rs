@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageFormat};
 
-use super::draw::Canvas;
+use super::draw::{Canvas, Place};
 use super::find::Found;
-use crate::vision::Face;
+use crate::vision::{Face, Thresholds};
 
 /// JPEG quality of copies, 1 to 100: the lines stay sharp, the files small.
 const QUALITY: u8 = 92;
@@ -47,15 +47,21 @@ impl CopyError {
 #[derive(Debug)]
 pub struct Copies {
     dir: PathBuf,
+    thresholds: Thresholds,
 }
 
 impl Copies {
     /// Makes the folder `dir` and gives each of `found` a name in it; of two with the same, the second gets a number.
+    /// Faces are judged by `thresholds`.
     ///
     /// # Errors
     ///
     /// [`CopyError`] if the folder cannot be made, or if a copy would overwrite one of `found`.
-    pub fn plan<E>(dir: &Path, found: &mut [Result<Found, E>]) -> Result<Self, CopyError> {
+    pub fn plan<E>(
+        dir: &Path,
+        thresholds: Thresholds,
+        found: &mut [Result<Found, E>],
+    ) -> Result<Self, CopyError> {
         fs::create_dir_all(dir).map_err(|cause| CopyError::write(dir, cause))?;
         // Whatever the path: one file is one inode.
         let identity = |path: &Path| fs::metadata(path).map(|about| (about.dev(), about.ino())).ok();
@@ -77,7 +83,7 @@ impl Copies {
                 return Err(CopyError::Overwrite { dir: dir.to_owned(), input: one.path.clone() });
             }
         }
-        Ok(Self { dir: dir.to_owned() })
+        Ok(Self { dir: dir.to_owned(), thresholds })
     }
 
     /// Starts the copy `name`.
@@ -93,7 +99,7 @@ impl Copies {
             Ok(file) => {
                 // What the name does not tell, clips above all, is JPEG.
                 let format = ImageFormat::from_path(&path).unwrap_or(ImageFormat::Jpeg);
-                Ok(Copy { file: BufWriter::new(file), path, format })
+                Ok(Copy { file: BufWriter::new(file), path, format, thresholds: self.thresholds })
             }
             Err(cause) => Err(CopyError::write(&path, cause)),
         }
@@ -106,6 +112,7 @@ pub struct Copy {
     path: PathBuf,
     file: BufWriter<File>,
     format: ImageFormat,
+    thresholds: Thresholds,
 }
 
 impl Copy {
@@ -115,7 +122,7 @@ impl Copy {
     ///
     /// [`CopyError`] if it cannot be written.
     pub fn add(&mut self, rgb: &mut [u8], size: (usize, usize), faces: &[Face]) -> Result<(), CopyError> {
-        Canvas::new(rgb, size.0, size.1).faces(faces);
+        Canvas::new(rgb, size.0, size.1).faces(faces, &Place::whole(size.0, size.1), &self.thresholds);
         // A frame's sides are 65,535 at most.
         let (width, height) = (size.0 as u32, size.1 as u32);
         encode(&mut self.file, rgb, width, height, self.format)
@@ -158,10 +165,10 @@ mod tests {
         std::os::unix::fs::symlink(&input, out.join("a.jpg")).unwrap();
         fs::hard_link(&input, out.join("b.jpg")).unwrap();
         for (folder, copy) in [(dir.path(), "a.jpg"), (&out, "a.jpg"), (&out, "b.jpg")] {
-            let plan = Copies::plan(folder, &mut [found(input.clone(), copy)]);
+            let plan = Copies::plan(folder, Thresholds::default(), &mut [found(input.clone(), copy)]);
             assert!(matches!(plan, Err(CopyError::Overwrite { .. })), "{} {copy}", folder.display());
         }
-        assert!(Copies::plan(&out, &mut [found(input.clone(), "c.jpg")]).is_ok());
+        assert!(Copies::plan(&out, Thresholds::default(), &mut [found(input.clone(), "c.jpg")]).is_ok());
     }
 
     #[test]
@@ -170,7 +177,7 @@ mod tests {
         let mut all =
             ["x.jpg", "x.jpg", "a/x.jpg", "x.jpg", "x-2.jpg", "y", "y", "a.b.jpg", "a.b.jpg", "a.b.jpg"]
                 .map(|copy| found("none".into(), copy));
-        Copies::plan(dir.path(), &mut all).unwrap();
+        Copies::plan(dir.path(), Thresholds::default(), &mut all).unwrap();
         let names: Vec<_> = all.iter().flatten().map(|one| one.copy.to_str().unwrap()).collect();
         let numbered = ["x.jpg", "x-2.jpg", "a/x.jpg", "x-3.jpg", "x-2-2.jpg", "y", "y-2"];
         assert_eq!(names[..7], numbered);
@@ -180,7 +187,7 @@ mod tests {
     #[test]
     fn every_format_that_is_read_can_be_written() {
         let dir = tempfile::tempdir().unwrap();
-        let copies = Copies::plan::<()>(dir.path(), &mut []).unwrap();
+        let copies = Copies::plan::<()>(dir.path(), Thresholds::default(), &mut []).unwrap();
         for extension in ["bmp", "gif", "jpe", "jpg", "pgm", "png", "ppm", "tiff", "webp"] {
             let name = Path::new("deep/down").with_extension(extension);
             copies.start(&name).unwrap().add(&mut [99; 12 * 9 * 3], (12, 9), &[]).unwrap();

@@ -4,13 +4,14 @@ use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use super::foreign::{Foreign, left_out};
 use crate::camera::pictures::{is_picture_name, search};
 use crate::camera::{OpenError, is_clip_name, is_motion_jpeg};
 
 /// A picture or a clip that was found.
 #[derive(Debug)]
 pub struct Found {
-    /// What it is called in the output: the path as given, or relative to the given folder with forward slashes.
+    /// What it is called in the output: the path as given, and the way from there to what lies in a folder.
     pub name: String,
     /// Where it is.
     pub path: PathBuf,
@@ -20,22 +21,42 @@ pub struct Found {
     pub clip: bool,
 }
 
-/// Everything to check among `paths`: files as they are, folders as [`search`] goes through them.  What cannot be found
-/// is in the list, too, in its place.
-pub fn find(paths: &[PathBuf]) -> Vec<Result<Found, OpenError>> {
-    let mut found = Vec::new();
+/// What is to be checked, and what is not.
+#[derive(Debug, Default)]
+pub struct Finds {
+    /// What is to be checked; what cannot be found is in the list, too, in its place.
+    pub all: Vec<Result<Found, OpenError>>,
+    /// How many files of the folders are left out.
+    pub left_out: usize,
+    /// Which, and why, in a sentence for each kind.
+    pub why: Vec<String>,
+}
+
+/// The path that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Everything to check among `paths`: files as they are, folders as [`search`] goes through them.
+pub fn find(paths: &[PathBuf]) -> Finds {
+    let mut finds = Finds::default();
     for path in paths {
         if path.is_dir() {
             let all = search(path);
             if all.is_empty() {
-                found.push(Err(refused(path, "there are no pictures or clips in this folder")));
+                finds.all.push(Err(refused(path, "there are no pictures or clips in this folder")));
             }
-            found.extend(all.into_iter().map(|one| one.map(|one| within(path, one))));
+            finds.all.extend(all.into_iter().map(|one| one.map(|one| within(path, one))));
+            let (count, why) = left_out(path);
+            finds.left_out += count;
+            finds.why.extend(why);
+        } else if path.as_os_str() == STANDARD_INPUT {
+            let input = file(Path::new("/dev/stdin"));
+            let named = |one| Found { name: STANDARD_INPUT.to_owned(), copy: "stdin.jpg".into(), ..one };
+            finds.all.push(input.map(named));
         } else {
-            found.push(file(path));
+            finds.all.push(file(path));
         }
     }
-    found
+    finds
 }
 
 fn file(path: &Path) -> Result<Found, OpenError> {
@@ -43,6 +64,9 @@ fn file(path: &Path) -> Result<Found, OpenError> {
     // A pipe is fine, `maskbell check <(...)`, but its content cannot be looked at twice.
     if !kind.is_file() && !kind.is_fifo() {
         return Err(refused(path, "this is neither a file nor a folder; cameras are watched with --source"));
+    }
+    if let Some(foreign) = Foreign::at(path) {
+        return Err(refused(path, &foreign.remedy(path)));
     }
     Ok(Found {
         name: path.display().to_string(),
@@ -55,8 +79,7 @@ fn file(path: &Path) -> Result<Found, OpenError> {
 /// What was found at `path` in the folder `root`.
 fn within(root: &Path, path: PathBuf) -> Found {
     let copy = path.strip_prefix(root).unwrap_or(&path).to_owned();
-    let parts: Vec<_> = copy.iter().map(|part| part.to_string_lossy()).collect();
-    Found { name: parts.join("/"), clip: is_clip_name(&path), path, copy }
+    Found { name: path.display().to_string(), clip: is_clip_name(&path), path, copy }
 }
 
 fn refused(path: &Path, reason: &str) -> OpenError {
@@ -67,11 +90,10 @@ fn refused(path: &Path, reason: &str) -> OpenError {
 mod tests {
     use super::*;
 
-    fn names(found: &[Result<Found, OpenError>]) -> Vec<String> {
-        found
-            .iter()
-            .map(|one| one.as_ref().map_or_else(ToString::to_string, |one| one.name.clone()))
-            .collect()
+    fn names(found: &[Result<Found, OpenError>], root: &Path) -> Vec<String> {
+        let root = format!("{}/", root.display());
+        let name = |one: &Found| one.name.strip_prefix(&root).unwrap().to_owned();
+        found.iter().map(|one| one.as_ref().map_or_else(ToString::to_string, name)).collect()
     }
 
     #[test]
@@ -87,13 +109,15 @@ mod tests {
         }
         std::os::unix::fs::symlink(folder.path(), at("circle.jpg")).unwrap();
         std::os::unix::fs::symlink(at("a.webp"), at("link.jpg")).unwrap();
-        let found = find(&[folder.path().to_owned()]);
+        let Finds { all: found, left_out, why } = find(&[folder.path().to_owned()]);
+        assert_eq!((left_out, why.len()), (1, 1), "{why:?}");
+        assert!(why[0].contains("notes.txt"), "{why:?}");
         assert_eq!(
-            names(&found),
+            names(&found, folder.path()),
             ["a.webp", "b/a.jpeg", "b/c/z.PNG", "c.mjpg", "folder.jpg/x.bmp", "link.jpg"]
         );
-        let clips: Vec<_> = found.iter().flatten().filter(|one| one.clip).map(|one| &one.name).collect();
-        assert_eq!(clips, ["c.mjpg"]);
+        let clips: Vec<_> = found.iter().flatten().filter(|one| one.clip).map(|one| &one.copy).collect();
+        assert_eq!(clips, [Path::new("c.mjpg")]);
     }
 
     #[test]
@@ -101,7 +125,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("no-extension");
         fs::write(&file, "").unwrap();
-        let found = find(&[file.clone(), folder.path().join("none"), "/dev/null".into()]);
+        let found = find(&[file.clone(), folder.path().join("none"), "/dev/null".into()]).all;
         assert_eq!(found[0].as_ref().unwrap().name, file.to_str().unwrap());
         assert!(matches!(found[1], Err(OpenError::Io { .. })));
         assert!(matches!(found[2], Err(OpenError::Picture { .. })));

@@ -9,8 +9,15 @@ mod check;
 mod copies;
 mod draw;
 mod find;
+mod foreign;
+mod page;
+mod report;
 mod rgb;
+mod scale;
+mod screen;
 mod seen;
+mod settings;
+mod text;
 mod tune;
 mod watch;
 mod window;
@@ -33,7 +40,10 @@ pub fn run() -> ExitCode {
     };
     start_log(line.verbosity().verbose);
     let done = match &line.command {
-        None => watch::run(&line.watch).map_err(|error| error.to_string()),
+        None => match line.watch.folder_to_page() {
+            Some(folder) => page::run(&line.watch, folder).map_err(|error| error.to_string()),
+            None => watch::run(&line.watch).map_err(|error| error.to_string()),
+        },
         Some(Command::Check(args)) => check::run(args).map_err(|error| error.to_string()),
         Some(Command::Tune(args)) => tune::run(args).map_err(|error| error.to_string()),
     };

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use hound::{SampleFormat, WavSpec, WavWriter};
 
 use super::args::TuneArgs;
+use super::say;
 use crate::signal::melody::{Melody, Note};
 use crate::signal::rtttl::{self, MelodyError};
 
@@ -57,6 +58,9 @@ pub enum TuneError {
     /// The sound would take the place of the melody.
     #[error("--wav {}: that would overwrite the melody, choose another name", .0.display())]
     Overwrite(PathBuf),
+    /// There is such a file, and nobody has said that it may go.
+    #[error("--wav {}: this file exists; --force overwrites it", .0.display())]
+    Exists(PathBuf),
     /// The sound file cannot be written.
     #[error("{}: the sound cannot be written: {cause}", path.display())]
     Write {
@@ -82,18 +86,41 @@ pub fn run(args: &TuneArgs) -> Result<ExitCode, TuneError> {
             Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => return Err(cause.into()),
             _ => {}
         },
+        Some(path) if path.as_os_str() == "-" => {
+            let sound = wav(&melody)?;
+            match io::stdout().lock().write_all(&sound) {
+                Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => return Err(cause.into()),
+                _ => {}
+            }
+        }
         Some(path) => {
             let same = fs::canonicalize(path)
                 .is_ok_and(|to| fs::canonicalize(&args.melody).is_ok_and(|from| to == from));
             if same {
                 return Err(TuneError::Overwrite(path.clone()));
             }
+            if !args.force && path.is_file() && !may_overwrite(path) {
+                return Err(TuneError::Exists(path.clone()));
+            }
             let write = |cause| TuneError::Write { path: path.clone(), cause };
             let sound = wav(&melody).map_err(write)?;
             File::create(path).and_then(|mut file| file.write_all(&sound)).map_err(write)?;
+            let seconds = melody.duration().as_secs_f32();
+            say(format!("{} written: {seconds:.2} s of sound", path.display()));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks whoever is there; silence is a no.
+fn may_overwrite(path: &Path) -> bool {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return false;
+    }
+    let mut answer = String::new();
+    let asked = write!(io::stderr(), "{} exists.  Overwrite it? [y/N] ", path.display());
+    asked.and_then(|()| io::stdin().read_line(&mut answer)).is_ok()
+        && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// The melody in the file of that name, or else in the text itself.

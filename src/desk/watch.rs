@@ -1,30 +1,37 @@
 //! `maskbell` without a command: watch a camera or a recording.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use log::info;
 use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use super::args::WatchArgs;
+use super::foreign::Foreign;
+use super::rgb;
+use super::screen::{Banner, Screen, State};
 use super::seen::{Seen, edges};
+use super::settings::{self, SettingsError};
 use super::window::{Window, WindowError};
 use crate::attendant::Attendant;
 use crate::board::Board;
 use crate::camera::v4l2::{self, V4l2Camera, Which};
 use crate::camera::{self, Fault, OpenError, Pace, Source};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::frame::Frame;
 use crate::policy::{Call, Reminder};
 use crate::runtime::RuntimeError;
-use crate::signal::Signals;
-use crate::vision::{self, Face, LookSize};
+use crate::signal::{Melodies, Signals};
+use crate::vision::{self, Face, Faces, LookSize, Thresholds};
 use crate::watch::{Turn, Watch};
 
 /// Why watching ended, or did not begin.
@@ -33,12 +40,25 @@ pub enum WatchError {
     /// There is no camera.
     #[error("{0}; a recording is watched with --source PATH")]
     NoCamera(String),
-    /// The file of settings cannot be read, or has mistakes, one a line.
-    #[error("{0}")]
-    Config(String),
+    /// The settings are not all right.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The recording cannot be opened.
     #[error(transparent)]
     Recording(#[from] OpenError),
+    /// Something that is neither a camera nor a file.
+    #[error(
+        "--source {name}: {reason}; a camera (/dev/video0), a motion-JPEG file, a picture, or a folder of pictures can be watched"
+    )]
+    Source {
+        /// As it was given.
+        name: String,
+        /// What it seems to be.
+        reason: &'static str,
+    },
+    /// Signals cannot be caught.
+    #[error("Ctrl-C cannot be waited for: {0}")]
+    Signals(io::Error),
     /// A recording without a single good picture.
     #[error("{0}: no picture in it could be read")]
     NoPictures(String),
@@ -59,7 +79,7 @@ pub enum WatchError {
 ///
 /// [`WatchError`] if there is nothing to watch, or nothing to watch it with.
 pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
-    let config = args.config.as_deref().map(configure).transpose()?.unwrap_or_default();
+    let config = settings::load(args.config.as_deref())?;
     let mut source = open(args, &config)?;
     let vision = vision::Options {
         thresholds: args.thresholds.over(config.vision.thresholds),
@@ -71,13 +91,12 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
     info!("{chosen}");
     let mut desk = Desk {
         attendant: Attendant::new(Signals::start(&Board::detect(), &config.signals), None),
-        show: args.show,
-        size: chosen.size,
-        window: None,
+        show: args.show.then(|| Show::new(vision.thresholds, chosen.size, &config.signals.melodies)),
         progress: if args.fast { progress() } else { ProgressBar::hidden() },
         json: args.json,
         looks: args.looks,
         tally: Tally::default(),
+        asked_to_end: ends().map_err(WatchError::Signals)?,
         error: None,
     };
     let start = Instant::now();
@@ -95,34 +114,58 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
     if let Some(error) = source.take_error() {
         return Err(error.into());
     }
-    if let (Some(path), 0) = (&args.source, desk.tally.frames) {
+    let is_over = !desk.asked_to_end.load(Ordering::Relaxed);
+    if let (Some(path), 0, true) = (&args.source, desk.tally.frames, is_over) {
         return Err(WatchError::NoPictures(path.display().to_string()));
     }
     desk.tally.time = start.elapsed();
     if args.json {
-        return desk.print(&desk.tally.summary()).map(|_| ExitCode::SUCCESS);
+        let _ = desk.print(&desk.tally.summary())?;
+    } else {
+        // Nobody reads it any more: nothing to be done.
+        let _ = writeln!(io::stdout(), "{}", desk.tally);
     }
-    // Nobody reads it any more: nothing to be done.
-    let _ = writeln!(io::stdout(), "{}", desk.tally);
+    if let Some(show) = desk.show.as_mut().filter(|_| !desk.asked_to_end.load(Ordering::Relaxed)) {
+        show.stay(&desk.asked_to_end)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the file says.  At a desk a mistake is a reason to stop: there is somebody to tell.
-fn configure(path: &Path) -> Result<Config, WatchError> {
-    let read = File::open(path).and_then(config::load);
-    let (config, mistakes) =
-        read.map_err(|error| WatchError::Config(format!("{}: {error}", path.display())))?;
-    if mistakes.is_empty() {
-        return Ok(config);
+/// Whether Ctrl-C was pressed or the system asks to end: then what was watched is summed up.  The second time is the end.
+fn ends() -> io::Result<Arc<AtomicBool>> {
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal finds it not yet asked for.
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
+        flag::register(signal, Arc::clone(&asked))?;
     }
-    let mistakes: Vec<_> = mistakes.iter().map(|mistake| format!("{}, {mistake}", path.display())).collect();
-    let end = "nothing was watched: correct the file (the device would go on with the defaults)";
-    Err(WatchError::Config(format!("{}\n{end}", mistakes.join("\n"))))
+    Ok(asked)
+}
+
+/// What is given for a source and is none, by its looks.
+fn no_source(path: &Path) -> Option<&'static str> {
+    let name = path.to_string_lossy();
+    if path.exists() {
+        None
+    } else if name.contains("://") {
+        Some("nothing is fetched from a network")
+    } else if !name.is_empty() && name.chars().all(|character| character.is_ascii_digit()) {
+        Some("cameras have no numbers here, but /dev/video and the number")
+    } else {
+        None
+    }
 }
 
 fn open(args: &WatchArgs, config: &Config) -> Result<Box<dyn Source>, WatchError> {
     let node = match &args.source {
         Some(path) if !args.is_camera() => {
+            if let Some(reason) = no_source(path) {
+                return Err(WatchError::Source { name: path.display().to_string(), reason });
+            }
+            if let Some(foreign) = Foreign::at(path) {
+                let reason = foreign.remedy(path);
+                return Err(OpenError::Picture { path: path.clone(), reason }.into());
+            }
             let pace = if args.fast { Pace::AsFast } else { Pace::RealTime };
             return Ok(camera::open_recording(path, pace, args.fps())?);
         }
@@ -150,15 +193,15 @@ fn progress() -> ProgressBar {
 /// What happens at the desk with each turn of the loop, besides what happens on the card.
 struct Desk {
     attendant: Attendant,
-    show: bool,
-    size: LookSize,
-    window: Option<Window>,
+    show: Option<Show>,
     progress: ProgressBar,
     /// Print reminders as JSON.
     json: bool,
     /// Print looks as JSON, too.
     looks: bool,
     tally: Tally,
+    /// By a signal.
+    asked_to_end: Arc<AtomicBool>,
     error: Option<WatchError>,
 }
 
@@ -182,22 +225,21 @@ impl Desk {
                 if self.report(frame, faces, call)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
-                if self.show {
-                    let window = match &mut self.window {
-                        Some(window) => window,
-                        none => none.insert(Window::open(frame.width(), frame.height())?),
-                    };
-                    window.show(frame, faces, self.size, took)?;
+                if let Some(show) = &mut self.show {
+                    show.seen(frame, faces, call, took, self.tally.reminders)?;
                 }
             }
             Turn::Blind(fault) => {
                 self.tally.broken += usize::from(fault == Fault::BadFrame);
-                if let Some(window) = &mut self.window {
-                    window.wait();
+                if let Some(show) = &mut self.show {
+                    show.blind(fault)?;
                 }
             }
         }
-        let closed = self.window.as_ref().is_some_and(|window| !window.is_open());
+        if self.asked_to_end.load(Ordering::Relaxed) {
+            return Ok(ControlFlow::Break(()));
+        }
+        let closed = self.show.as_ref().is_some_and(Show::is_closed);
         Ok(if closed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
@@ -240,6 +282,83 @@ impl Desk {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// The window, which opens with the first turn, and what is on it.
+struct Show {
+    screen: Screen,
+    banner: Banner,
+    size: LookSize,
+    window: Option<Window>,
+}
+
+impl Show {
+    fn new(thresholds: Thresholds, size: LookSize, melodies: &Melodies) -> Self {
+        let screen = Screen::new(thresholds, "Esc or Q: close");
+        Self { screen, banner: Banner::new(melodies), size, window: None }
+    }
+
+    fn window(&mut self) -> Result<&mut Window, WindowError> {
+        match &mut self.window {
+            Some(window) => Ok(window),
+            none => Ok(none.insert(Window::open(&self.screen)?)),
+        }
+    }
+
+    /// Shows a frame that was looked at.
+    fn seen(
+        &mut self,
+        frame: &Frame<'_>,
+        faces: &Faces,
+        call: Option<Call>,
+        took: Duration,
+        reminders: [usize; 2],
+    ) -> Result<(), WindowError> {
+        let (width, height, at) = (frame.width(), frame.height(), frame.captured_at());
+        if let Some(call) = call {
+            self.banner.sounds(call.reminder, at);
+        }
+        self.screen.size = (width, height);
+        let rate = self.window()?.rate();
+        let took = took.as_secs_f32() * 1e3;
+        let screen = &mut self.screen;
+        rgb::from_frame(frame, &mut screen.rgb);
+        screen.faces.clone_from(faces);
+        screen.state = State::Watching;
+        screen.reminders = Some(reminders);
+        screen.banner = self.banner.at(at);
+        screen.times = format!("{width}×{height}, look {} in {took:.1} ms, {rate:.1} frames/s", self.size);
+        self.paint()
+    }
+
+    /// Shows why there is no frame, and the last one dark.
+    fn blind(&mut self, fault: Fault) -> Result<(), WindowError> {
+        if fault != Fault::BadFrame {
+            self.screen.state = State::Fault(fault);
+            self.screen.banner = None;
+        }
+        self.paint()
+    }
+
+    fn paint(&mut self) -> Result<(), WindowError> {
+        self.window()?;
+        self.window.as_mut().map_or(Ok(()), |window| window.show(&self.screen))
+    }
+
+    /// Shows the last frame until a key is pressed, or until `end`.
+    fn stay(&mut self, end: &AtomicBool) -> Result<(), WindowError> {
+        self.screen.state = State::Over;
+        self.screen.keys = "";
+        if let Some(window) = self.window.as_mut().filter(|window| window.is_open()) {
+            window.forget_keys();
+            window.hold(&self.screen, end)?;
+        }
+        Ok(())
+    }
+
+    fn is_closed(&self) -> bool {
+        self.window.as_ref().is_some_and(|window| !window.is_open())
     }
 }
 
@@ -298,7 +417,8 @@ impl fmt::Display for Tally {
         let seconds = self.time.as_secs_f32();
         let [mask, nose] = [Reminder::Mask, Reminder::Nose].map(|reminder| self.reminders[reminder as usize]);
         let reminders = if mask + nose == 1 { "reminder" } else { "reminders" };
-        write!(f, "{} frames in {seconds:.1} s, {} {reminders}", self.frames, mask + nose)?;
+        let frames = if self.frames == 1 { "frame" } else { "frames" };
+        write!(f, "{} {frames} in {seconds:.1} s, {} {reminders}", self.frames, mask + nose)?;
         if mask + nose > 0 {
             write!(f, " ({mask} to put on a mask, {nose} to cover the nose)")?;
         }
@@ -313,11 +433,9 @@ impl fmt::Display for Tally {
 mod tests {
     use super::*;
     use crate::frame::PixelFormat;
-    use crate::signal::Melodies;
     use crate::signal::buzzer::tests::{Notebook, Told};
     use crate::signal::buzzer::{Buzzer, LOUDEST};
     use crate::signal::led::Led;
-    use crate::vision::Faces;
 
     #[test]
     fn a_pi_at_the_desk_is_told_of_frames() {
@@ -326,13 +444,12 @@ mod tests {
         let signals = Signals::with_pins(Some(buzzer), None::<Led<NoPin>>, Melodies::default());
         let mut desk = Desk {
             attendant: Attendant::new(signals, None),
-            show: false,
-            size: LookSize::W320,
-            window: None,
+            show: None,
             progress: ProgressBar::hidden(),
             json: false,
             looks: false,
             tally: Tally::default(),
+            asked_to_end: Arc::default(),
             error: None,
         };
         let frame = Frame::new(&[0; 4], PixelFormat::Grey, 2, 2, 2, Duration::ZERO).unwrap();
@@ -368,6 +485,8 @@ mod tests {
     fn the_summary_counts() {
         let time = Duration::from_millis(19_940);
         let last = Duration::from_secs(19);
+        let single = Tally { frames: 1, time, ..Tally::default() };
+        assert_eq!(single.to_string(), "1 frame in 19.9 s, 0 reminders");
         let mut tally = Tally { frames: 199, broken: 0, reminders: [0, 0], last, time };
         assert_eq!(tally.to_string(), "199 frames in 19.9 s, 0 reminders");
         tally.reminders[Reminder::Nose as usize] = 1;

@@ -2,20 +2,22 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use minifb::{InputCallback, Key, ScaleMode, WindowOptions};
 
-use super::draw::Canvas;
-use super::rgb;
-use crate::frame::Frame;
-use crate::vision::{Face, LookSize};
+use super::screen::Screen;
 
-/// Longer side of a new window in pixels: small pictures are enlarged, large ones fit a laptop's screen.
-const LONGER_SIDE: std::ops::RangeInclusive<f32> = 640.0..=1280.0;
+/// Width and height that a new window has at most, in pixels: it fits a laptop's screen.
+const SIZE: (usize, usize) = (960, 650);
 
 /// Share of the newest frame in the mean time between frames: steady enough to be read.
 const NEWEST_SHARE: f32 = 0.1;
+
+/// Time between two looks at the keys while nothing moves.
+const PATIENCE: Duration = Duration::from_millis(30);
 
 /// Why there is no window.
 #[derive(Debug, thiserror::Error)]
@@ -24,11 +26,24 @@ const NEWEST_SHARE: f32 = 0.1;
 )]
 pub struct WindowError(#[from] minifb::Error);
 
-/// A window that shows frames with boxes and times.
+/// What a key asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wish {
+    /// Esc, Q, or the window's own button.
+    Close,
+    /// The page after this one.
+    Next,
+    /// The page before this one.
+    Back,
+    /// Any other key.
+    Other,
+}
+
+/// A window that shows a [`Screen`].
 pub struct Window {
     window: minifb::Window,
-    /// Esc or Q has been pressed.
-    closing: Rc<Cell<bool>>,
+    /// Of the key pressed last.
+    wish: Rc<Cell<Option<Wish>>>,
     rgb: Vec<u8>,
     pixels: Vec<u32>,
     shown_at: Option<Instant>,
@@ -37,65 +52,92 @@ pub struct Window {
 }
 
 impl Window {
-    /// Opens a window for frames of `width` × `height` pixels; later ones of other sizes are fitted in.
+    /// Opens a window for what is on `screen`.
     ///
     /// # Errors
     ///
     /// [`WindowError`] if there is no display.
-    pub fn open(width: usize, height: usize) -> Result<Self, WindowError> {
-        let longer = width.max(height) as f32;
-        let zoom = longer.clamp(*LONGER_SIDE.start(), *LONGER_SIDE.end()) / longer;
-        let side = |pixels: usize| (pixels as f32 * zoom).round().max(1.0) as usize;
+    pub fn open(screen: &Screen) -> Result<Self, WindowError> {
+        let (width, height) = screen.fitting(SIZE);
         let options = WindowOptions {
             resize: true,
             scale_mode: ScaleMode::AspectRatioStretch,
             ..WindowOptions::default()
         };
-        let mut window = minifb::Window::new("maskbell", side(width), side(height), options)?;
+        let mut window = minifb::Window::new("maskbell", width, height, options)?;
         // The source sets the pace.
         window.set_target_fps(0);
-        let closing = Rc::default();
-        window.set_input_callback(Box::new(Keys { closing: Rc::clone(&closing) }));
-        Ok(Self { window, closing, rgb: Vec::new(), pixels: Vec::new(), shown_at: None, interval: 0.0 })
+        let wish = Rc::default();
+        window.set_input_callback(Box::new(Keys { wish: Rc::clone(&wish) }));
+        Ok(Self { window, wish, rgb: Vec::new(), pixels: Vec::new(), shown_at: None, interval: 0.0 })
     }
 
-    /// Shows `frame`, the boxes of `faces`, and that the look at them, of `size`, took so long.
+    /// Shows `screen`, pixel by pixel whatever size the window has now.
     ///
     /// # Errors
     ///
     /// [`WindowError`] if the display has gone.
-    pub fn show(
-        &mut self,
-        frame: &Frame<'_>,
-        faces: &[Face],
-        size: LookSize,
-        took: Duration,
-    ) -> Result<(), WindowError> {
-        let (width, height) = (frame.width(), frame.height());
-        let (took, rate) = (took.as_secs_f32() * 1e3, self.rate());
-        let caption = format!("{width}x{height}  look {size} {took:.1} ms  {rate:.1} frames/s");
-        rgb::from_frame(frame, &mut self.rgb);
-        let mut canvas = Canvas::new(&mut self.rgb, width, height);
-        canvas.faces(faces);
-        canvas.caption(&caption);
+    pub fn show(&mut self, screen: &Screen) -> Result<(), WindowError> {
+        let size = self.paint(screen);
+        self.update(size)
+    }
+
+    /// Paints `screen` in the size that the window has now, and returns it.
+    fn paint(&mut self, screen: &Screen) -> (usize, usize) {
+        let (width, height) = self.size();
+        screen.paint(&mut self.rgb, width, height);
         self.pixels.clear();
         self.pixels
             .extend(self.rgb.chunks_exact(3).map(|rgb| u32::from_be_bytes([0, rgb[0], rgb[1], rgb[2]])));
+        (width, height)
+    }
+
+    /// Brings what is painted to the display, and notes the keys.
+    fn update(&mut self, (width, height): (usize, usize)) -> Result<(), WindowError> {
         Ok(self.window.update_with_buffer(&self.pixels, width, height)?)
     }
 
-    /// Answers the user while there is no frame to show.
-    pub fn wait(&mut self) {
-        self.window.update();
+    fn size(&self) -> (usize, usize) {
+        let (width, height) = self.window.get_size();
+        (width.max(1), height.max(1))
+    }
+
+    /// Shows `screen` until a key is pressed, and says what it asks for; `end` asks to close it, too.
+    ///
+    /// # Errors
+    ///
+    /// [`WindowError`] if the display has gone.
+    pub fn hold(&mut self, screen: &Screen, end: &AtomicBool) -> Result<Wish, WindowError> {
+        let mut painted = self.paint(screen);
+        loop {
+            self.update(painted)?;
+            if !self.window.is_open() || end.load(Ordering::Relaxed) {
+                return Ok(Wish::Close);
+            }
+            if let Some(wish) = self.wish.take() {
+                return Ok(wish);
+            }
+            thread::sleep(PATIENCE);
+            if self.size() != painted {
+                painted = self.paint(screen);
+            }
+        }
     }
 
     /// Whether the user has not closed it: with its button, Esc or Q.
     pub fn is_open(&self) -> bool {
-        self.window.is_open() && !self.closing.get()
+        self.window.is_open() && self.wish.get() != Some(Wish::Close)
     }
 
-    /// Frames a second, as shown.
-    fn rate(&mut self) -> f32 {
+    /// Forgets the keys until now, but for those that close the window.
+    pub fn forget_keys(&self) {
+        if self.wish.get() != Some(Wish::Close) {
+            self.wish.set(None);
+        }
+    }
+
+    /// Frames a second; to be asked once a frame.
+    pub fn rate(&mut self) -> f32 {
         let now = Instant::now();
         if let Some(before) = self.shown_at.replace(now) {
             let newest = (now - before).as_secs_f32();
@@ -108,15 +150,20 @@ impl Window {
 
 /// Notes keys as they are pressed: one that is released before the next frame is shown counts, too.
 struct Keys {
-    closing: Rc<Cell<bool>>,
+    wish: Rc<Cell<Option<Wish>>>,
 }
 
 impl InputCallback for Keys {
     fn add_char(&mut self, _: u32) {}
 
     fn set_key_state(&mut self, key: Key, is_pressed: bool) {
-        if is_pressed && matches!(key, Key::Escape | Key::Q) {
-            self.closing.set(true);
+        if is_pressed && self.wish.get() != Some(Wish::Close) {
+            self.wish.set(Some(match key {
+                Key::Escape | Key::Q => Wish::Close,
+                Key::Right | Key::Down | Key::PageDown | Key::Space | Key::Enter => Wish::Next,
+                Key::Left | Key::Up | Key::PageUp | Key::Backspace => Wish::Back,
+                _ => Wish::Other,
+            }));
         }
     }
 }
@@ -126,13 +173,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_pressed_and_released_between_two_frames_closes_the_window() {
-        for (key, closes) in [(Key::Escape, true), (Key::Q, true), (Key::A, false)] {
-            let closing = Rc::default();
-            let mut keys = Keys { closing: Rc::clone(&closing) };
+    fn a_key_pressed_and_released_between_two_frames_counts() {
+        for (key, asks) in [
+            (Key::Escape, Wish::Close),
+            (Key::Q, Wish::Close),
+            (Key::Space, Wish::Next),
+            (Key::Left, Wish::Back),
+            (Key::A, Wish::Other),
+        ] {
+            let wish = Rc::default();
+            let mut keys = Keys { wish: Rc::clone(&wish) };
             keys.set_key_state(key, true);
             keys.set_key_state(key, false);
-            assert_eq!(closing.get(), closes, "{key:?}");
+            assert_eq!(wish.get(), Some(asks), "{key:?}");
+            // Nothing opens again what is being closed.
+            keys.set_key_state(Key::B, true);
+            assert_eq!(wish.get() == Some(Wish::Close), asks == Wish::Close, "{key:?}");
         }
     }
 }

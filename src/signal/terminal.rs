@@ -16,7 +16,7 @@ pub fn ring() {
     }
 }
 
-/// A reminder in words.
+/// A reminder as a line of the log.
 pub const fn text(reminder: Reminder) -> &'static str {
     match reminder {
         Reminder::Mask => "reminder: please put on a mask",
@@ -24,9 +24,25 @@ pub const fn text(reminder: Reminder) -> &'static str {
     }
 }
 
+/// A reminder in words alone.
+pub const fn words(reminder: Reminder) -> &'static str {
+    match reminder {
+        Reminder::Mask => "Please put on a mask",
+        Reminder::Nose => "Please cover your nose, too",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_words_are_those_of_the_log() {
+        for reminder in [Reminder::Mask, Reminder::Nose] {
+            let line = text(reminder).strip_prefix("reminder: ").unwrap();
+            assert!(line.eq_ignore_ascii_case(words(reminder)), "{line}");
+        }
+    }
 
     #[test]
     fn each_reminder_says_what_to_do() {

@@ -103,6 +103,46 @@ impl Default for Thresholds {
     }
 }
 
+/// Why a face is [`Verdict::Unsure`].
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Doubt {
+    /// Smaller than [`Thresholds::least_face`].
+    TooSmall,
+    /// Too much of it lies outside the picture.
+    Cut,
+    /// The scores of mouth and nose say neither seen nor covered.
+    Doubtful,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooSmall => "too small",
+            Self::Cut => "cut by the edge",
+            Self::Doubtful => "doubtful",
+        })
+    }
+}
+
+impl Thresholds {
+    /// Why `face`, seen in `picture`, is [`Verdict::Unsure`]; `None` if it is not.
+    pub fn doubt(&self, face: &Face, picture: &Rect) -> Option<Doubt> {
+        (face.verdict == Verdict::Unsure)
+            .then(|| self.obstacle(&face.bounds, picture).unwrap_or(Doubt::Doubtful))
+    }
+
+    /// Why a face with these bounds cannot be judged in `picture`, whatever the scores say.
+    fn obstacle(&self, face: &Rect, picture: &Rect) -> Option<Doubt> {
+        if face.width().min(face.height()) < self.least_face {
+            Some(Doubt::TooSmall)
+        } else if face.intersection(picture).area() < face.area() * (1.0 - MOST_OUTSIDE) {
+            Some(Doubt::Cut)
+        } else {
+            None
+        }
+    }
+}
+
 /// Largest part of a face's box that may lie outside the frame for a verdict: beyond it a covered mouth and one that
 /// is out of the picture look the same.
 const MOST_OUTSIDE: f32 = 0.15;
@@ -247,10 +287,9 @@ impl Vision {
             if presence < self.thresholds.presence {
                 continue;
             }
-            let verdict = if self.can_be_judged(&found.bounds, frame) {
-                judge(mouth.score, nose.score, &self.thresholds)
-            } else {
-                Verdict::Unsure
+            let verdict = match self.thresholds.obstacle(&found.bounds, &frame.bounds()) {
+                None => judge(mouth.score, nose.score, &self.thresholds),
+                Some(_) => Verdict::Unsure,
             };
             let face = Face {
                 bounds: found.bounds,
@@ -266,13 +305,6 @@ impl Vision {
             let _ = self.faces.push(face);
         }
         Ok(&self.faces)
-    }
-
-    fn can_be_judged(&self, face: &Rect, frame: &Frame) -> bool {
-        let picture = Rect::new(0.0, 0.0, frame.width() as f32, frame.height() as f32);
-        let inside = face.intersection(&picture).area();
-        face.width().min(face.height()) >= self.thresholds.least_face
-            && inside >= face.area() * (1.0 - MOST_OUTSIDE)
     }
 }
 
@@ -320,6 +352,32 @@ mod tests {
         ] {
             assert_eq!(judge(mouth, nose, &thresholds), expected, "{mouth} {nose}");
         }
+    }
+
+    #[test]
+    fn who_is_unsure_is_told_why() {
+        let thresholds = Thresholds { least_face: 16.0, ..Thresholds::default() };
+        let picture = Rect::new(0.0, 0.0, 640.0, 480.0);
+        let seen = |bounds, verdict| {
+            let face = Face {
+                bounds,
+                score: 0.9,
+                mouth: 0.45,
+                nose: 0.45,
+                presence: 0.9,
+                mouth_bounds: None,
+                nose_bounds: None,
+                verdict,
+            };
+            thresholds.doubt(&face, &picture)
+        };
+        let near = Rect::new(300.0, 200.0, 380.0, 300.0);
+        assert_eq!(seen(near, Verdict::Bare), None);
+        assert_eq!(seen(near, Verdict::Unsure), Some(Doubt::Doubtful));
+        assert_eq!(seen(Rect::new(300.0, 200.0, 315.0, 220.0), Verdict::Unsure), Some(Doubt::TooSmall));
+        // A sixth of it is outside, where a tenth was not.
+        assert_eq!(seen(Rect::new(-16.0, 200.0, 80.0, 300.0), Verdict::Unsure), Some(Doubt::Cut));
+        assert_eq!(seen(Rect::new(-8.0, 200.0, 80.0, 300.0), Verdict::Unsure), Some(Doubt::Doubtful));
     }
 
     #[test]
