@@ -2,7 +2,11 @@
 //!
 //! Yields before and after each stage: the plugin of QEMU notes how many instructions have been executed at each yield.
 //! What is printed are the stages' names, in their order.
+//!
+//! With a number of threads as argument, the pieces into which so many threads cut a look at a face, each as look,
+//! operation and number of the piece, for `ledger/run --longest`.
 
+use std::env;
 use std::error::Error;
 use std::thread::yield_now;
 use std::time::Duration;
@@ -12,6 +16,7 @@ use maskbell::frame::{Frame, Orientation, PixelFormat, Rotation};
 use maskbell::geometry::Rect;
 use maskbell::memory::Allocator;
 use maskbell::policy::{Policy, Times};
+use maskbell::runtime::RuntimeError;
 use maskbell::vision::ledger::Stages;
 use maskbell::vision::{self, Choice, LookSize, Looks, Thresholds, Vision};
 use maskbell::watch::Watch;
@@ -31,6 +36,13 @@ const FORMATS: [PixelFormat; 5] =
     [PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Yu12, PixelFormat::Rgb, PixelFormat::Grey];
 
 fn main() -> Result<(), Box<dyn Error>> {
+    match env::args().nth(1) {
+        Some(threads) => pieces(threads.parse()?),
+        None => stages(),
+    }
+}
+
+fn stages() -> Result<(), Box<dyn Error>> {
     // One thread: instructions are counted of all together.
     let options = |size| vision::Options { size: Choice::Fixed(size), threads: 1, ..Default::default() };
     for size in LookSize::ALL {
@@ -47,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let four = quartered(&bare);
 
     let threshold = Thresholds::default().face;
-    let mut stages = Stages::new(threshold, LookSize::W320)?;
+    let mut stages = Stages::new(threshold, LookSize::W320, 1)?;
     for format in FORMATS {
         let data = as_format(format, &bare);
         let frame = frame(&data, format, WIDTH, HEIGHT)?;
@@ -101,12 +113,53 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok::<_, Box<dyn Error>>(policy.observe(Duration::from_millis(200), &frame.bounds(), faces))
     })?;
     for size in &LookSize::ALL[1..] {
-        let mut stages = Stages::new(threshold, *size)?;
+        let mut stages = Stages::new(threshold, *size, 1)?;
         stage(&format!("resample Yuyv, looks of {size}"), || stages.resample(&yuyv));
         stage(&format!("face network, looks of {size}"), || stages.face_network())?;
         stage(&format!("boxes, 1 faces, looks of {size}"), || stages.boxes(&yuyv));
     }
     Ok(())
+}
+
+/// The pieces of a look at the frame with one face, for each size of a look.
+fn pieces(threads: usize) -> Result<(), Box<dyn Error>> {
+    let mut decoder = JpegDecoder::new(WIDTH, HEIGHT)?;
+    let data = as_format(PixelFormat::Yuyv, decoder.decode(BARE, Duration::ZERO)?.data());
+    let frame = frame(&data, PixelFormat::Yuyv, WIDTH, HEIGHT)?;
+    for size in LookSize::ALL {
+        let one = vision::Options { size: Choice::Fixed(size), threads: 1, ..Default::default() };
+        let mut vision = Vision::new(&one)?;
+        let faces = vision.look(&frame, Looks::One)?.clone();
+        let [face] = &*faces else { return Err(format!("{} faces", faces.len()).into()) };
+        let mut stages = Stages::new(one.thresholds.face, size, threads)?;
+        let mut policy = Policy::new(Times::default());
+        let mut operations = 0;
+        in_turn(size, &mut operations, |observe| stages.faces_in_turn(&frame, observe))?;
+        stage(&format!("{size}\tboxes\t0"), || stages.boxes(&frame));
+        in_turn(size, &mut operations, |observe| stages.mouth_in_turn(&frame, &face.bounds, observe))?;
+        stage(&format!("{size}\tpolicy\t0"), || policy.observe(Duration::ZERO, &frame.bounds(), &faces));
+    }
+    Ok(())
+}
+
+/// Does `work`, which says when a piece of an operation is done, with two yields between pieces.  Operations have the
+/// numbers after `operations`, which is where they ended.
+fn in_turn(
+    size: LookSize,
+    operations: &mut usize,
+    work: impl FnOnce(&mut dyn FnMut(usize, usize)) -> Result<(), RuntimeError>,
+) -> Result<(), RuntimeError> {
+    let first = *operations;
+    yield_now();
+    let result = work(&mut |operation, piece| {
+        yield_now();
+        *operations = first + operation + 1;
+        println!("{size}\t{operations}\t{piece}");
+        yield_now();
+    });
+    yield_now();
+    println!("{size}\tend of {operations}\t0");
+    result
 }
 
 /// Does `work` between two yields.

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -160,6 +161,45 @@ fn the_stills_of_the_sample_are_judged_rightly() {
             let seen: Vec<_> = faces.iter().map(|face| face["verdict"].as_str().unwrap()).collect();
             assert_eq!(seen, verdicts, "{still} {looks:?}");
         }
+    }
+}
+
+/// The sample's three faces by turns, each in a square of `side` pixels of which the face is six tenths high.
+fn crowd(columns: u32, rows: u32, side: u32) -> DynamicImage {
+    let squares = ["bare.jpg", "masked.jpg", "nose_out.jpg"].map(|name| {
+        let picture = image::open(sample(name)).unwrap().into_rgb8();
+        let middle = imageops::crop_imm(&picture, 205, 105, 240, 240).to_image();
+        imageops::resize(&middle, side, side, FilterType::Triangle)
+    });
+    let mut crowd = RgbImage::new(columns * side, rows * side);
+    for at in 0..columns * rows {
+        let (x, y) = (at % columns * side, at / columns * side);
+        imageops::replace(&mut crowd, &squares[at as usize % squares.len()], x.into(), y.into());
+    }
+    crowd.into()
+}
+
+#[test]
+fn everybody_in_a_crowd_is_reported() {
+    const COLUMNS: usize = 8;
+    const ROWS: usize = 6;
+    const SIDE: usize = 160;
+    let picture = encoded(crowd(COLUMNS as u32, ROWS as u32, SIDE as u32), ImageFormat::Png);
+    let folder = folder(&[("crowd.png", picture)]);
+    let crowd = folder.path().join("crowd.png");
+    for looks in [&[][..], &["--one-look"]] {
+        let words = [&["check", "--json", "--look", "480x360", text(&crowd)], looks].concat();
+        let lines = json(&run(&words));
+        let mut seen = vec![Vec::new(); COLUMNS * ROWS];
+        for face in lines[0]["faces"].as_array().unwrap() {
+            let edges: Vec<f64> =
+                face["box"].as_array().unwrap().iter().map(|edge| edge.as_f64().unwrap()).collect();
+            let square = |low: usize| ((edges[low] + edges[low + 2]) / 2.0) as usize / SIDE;
+            seen[square(1) * COLUMNS + square(0)].push(face["verdict"].as_str().unwrap());
+        }
+        let verdicts = ["bare", "covered", "nose_out"].iter().cycle();
+        let expected: Vec<_> = verdicts.map(|&verdict| vec![verdict]).take(COLUMNS * ROWS).collect();
+        assert_eq!(seen, expected, "{looks:?}");
     }
 }
 

@@ -297,6 +297,34 @@ mod tests {
     }
 
     #[test]
+    fn a_task_that_hangs_on_a_thread_of_the_pool_hangs_the_call() {
+        let (begun, end) = (Barrier::new(2), Barrier::new(2));
+        let returned = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut pool = Pool::new(2).unwrap();
+                let caller = thread::current().id();
+                let both = Barrier::new(2);
+                pool.each(&mut [(); 2], |_, ()| {
+                    both.wait();
+                    if thread::current().id() != caller {
+                        begun.wait();
+                        end.wait();
+                    }
+                });
+                returned.store(1, Ordering::SeqCst);
+            });
+            begun.wait();
+            // Long after the caller has nothing left to do itself.
+            thread::sleep(std::time::Duration::from_millis(20));
+            let before = returned.load(Ordering::SeqCst);
+            end.wait();
+            assert_eq!(before, 0, "who feeds a watchdog after the call would hide that its work is not done");
+        });
+        assert_eq!(returned.into_inner(), 1);
+    }
+
+    #[test]
     fn it_works_after_its_threads_have_slept_and_from_another_thread() {
         let mut pool = Pool::new(3).unwrap();
         let done = AtomicUsize::new(0);

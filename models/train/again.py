@@ -37,11 +37,10 @@ def stored(path: Path) -> Weights:
 
 
 @torch.no_grad()
-def take_up(net: GraphNet, weights: Weights, added: tuple[str, ...], pixels: torch.Tensor) -> None:
-    """Puts `weights` into `net`, which has the blocks `added` besides, and more outputs.
+def take_up(net: GraphNet, weights: Weights, pixels: torch.Tensor) -> None:
+    """Puts `weights` into `net`.
 
-    Normalisations are made anew so that they change nothing on `pixels`
-    (N×3×H×W); an added block changes nothing either, until it is trained.
+    Normalisations are made anew so that they change nothing on `pixels` (N×3×H×W).
     """
     net.eval()
     source = iter(weights)
@@ -50,12 +49,10 @@ def take_up(net: GraphNet, weights: Weights, added: tuple[str, ...], pixels: tor
         inputs = [tensors[name] for name in layer.inputs]
         if layer.op in ("conv", "depthwise"):
             conv = net.weights[_name(layer.name)]
-            new = layer.name.startswith(added)
-            if not new:
-                weight, bias = (torch.tensor(part) for part in next(source))
-                if layer.inputs[0] == "input":
-                    weight = weight / net.input_scale
-                conv.weight[: len(weight)] = weight
+            weight, bias = (torch.tensor(part) for part in next(source))
+            if layer.inputs[0] == "input":
+                weight = weight / net.input_scale
+            conv.weight.copy_(weight)
             if layer.norm:
                 norm = net.norms[_name(layer.name)]
                 norm.reset_parameters()
@@ -63,13 +60,10 @@ def take_up(net: GraphNet, weights: Weights, added: tuple[str, ...], pixels: tor
                 mean, variance = plain.mean((0, 2, 3)), plain.var((0, 2, 3))
                 norm.running_mean.copy_(mean)
                 norm.running_var.copy_(variance)
-                if new and layer.op == "conv":
-                    norm.weight.zero_()
-                elif not new:
-                    norm.weight.copy_((variance + norm.eps).sqrt())
-                    norm.bias.copy_(bias + mean)
-            elif not new:
-                conv.bias[: len(bias)] = bias
+                norm.weight.copy_((variance + norm.eps).sqrt())
+                norm.bias.copy_(bias + mean)
+            else:
+                conv.bias.copy_(bias)
         tensors[layer.name] = net._step(layer, inputs)
     assert next(source, None) is None, "layers are left over"
     net.train()

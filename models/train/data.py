@@ -45,6 +45,8 @@ class Picture:
     tier: str
     source: str
     faces: list[Face]
+    hard: float
+    """The best score that YuNet gives anywhere in a face-free picture; 0 elsewhere."""
 
     def pixels(self) -> np.ndarray:
         """The picture, H×W×3, RGB."""
@@ -76,5 +78,6 @@ def read(data: Path, split: str, tiers: frozenset[str] = SHIPPED_TIERS) -> Itera
         ]
         name = entry["image"]
         yield Picture(
-            folder / name, name.split("/")[0], entry["tier"], entry["source"], faces
+            folder / name, name.split("/")[0], entry["tier"], entry["source"], faces,
+            entry.get("hard", 0.0),
         )

@@ -1,7 +1,12 @@
-"""Scenes that teach the face network, put together anew at every look."""
+"""Scenes that teach the face network, put together anew at every look.
+
+Each is drawn twice as large as the network's input: so, and undisturbed, the
+teacher sees it. The network gets it shrunk, in worse light, with noise.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +19,19 @@ from tqdm import tqdm
 from evaluate.vision import FACE_HEIGHT, FACE_WIDTH, GREY
 from train import degrade, masks
 from train.data import SHIPPED_TIERS, read
-from train.yunet import Teacher
+from train.teachers import Annotator, Teacher
 
+TWICE = 2
+"""Pixels of a drawn scene to a pixel of the network's input."""
+WIDTH, HEIGHT = TWICE * FACE_WIDTH, TWICE * FACE_HEIGHT
+"""Of a drawn scene."""
+SMALLEST, LARGEST = TWICE * 8.0, TWICE * 150.0
+"""Longer sides of the faces in a collage, in pixels of the drawn scene."""
 LEAST = 7.0
 """Faces with a longer side below this, in pixels of the input, are ignored."""
 MOST_FACES = 48
+HARD = 0.45
+"""Score that YuNet gives somewhere in a face-free picture that is hard for it."""
 
 Random = np.random.Generator
 
@@ -32,81 +45,117 @@ class Scene:
     ignored: np.ndarray
     points: np.ndarray | None = None
     """Five landmarks of the only, bare face."""
+    turned: bool = False
+    """In profile, bowed: a mask needs a head in three dimensions."""
+
+
+@dataclass
+class Sample:
+    """What the network gets, and what the teacher sees of the same."""
+
+    pixels: np.ndarray
+    """240×320, uint8, RGB."""
+    clear: np.ndarray
+    """480×640: the same, undisturbed."""
+    boxes: np.ndarray
+    """In pixels of `pixels`, n×4."""
+    ignored: np.ndarray
+    complete: bool
+    """Outside of the boxes there is certainly no face."""
 
 
 class Scenes:
-    """All pictures in memory: crowds, single masked faces, single bare faces."""
+    """All pictures in memory: crowds; single faces masked, bare, and posed; none at all."""
 
-    def __init__(self, data: Path, teacher: Teacher, tiers: frozenset[str] = SHIPPED_TIERS):
-        self.groups: dict[str, list[Scene]] = {"crowd": [], "masked": [], "bare": []}
+    def __init__(self, data: Path, tiers: frozenset[str] = SHIPPED_TIERS):
+        self.groups: dict[str, list[Scene]] = {"crowd": [], "masked": [], "bare": [], "posed": []}
+        self.empty: list[np.ndarray] = []
+        """Face-free pictures, the hard ones first."""
         self.backgrounds: list[np.ndarray] = []
         rng = np.random.default_rng(7)
         self.cloths = masks.templates(data / "train" / "templates")
+        annotator = Annotator()
+        easy = []
         for picture in tqdm(list(read(data, "train", tiers)), mininterval=10):
-            if picture.folder not in ("detect", "faces", "synth"):
+            pixels = picture.pixels()
+            if picture.folder == "neg":
+                (self.empty if picture.hard >= HARD else easy).append(pixels)
                 continue
             if picture.folder == "synth" and picture.faces[0].kind == "correct":
                 continue  # faces without a mask get one here
-            pixels = picture.pixels()
             boxes = np.stack([face.box for face in picture.faces])
             ignored = np.array([face.ignore for face in picture.faces])
             if picture.folder == "detect":
-                extra = teacher.missing(pixels, boxes)
-                ignored = np.concatenate([ignored, np.ones(len(extra), bool)])
+                # Who was found but not annotated is a face, or at least no background.
+                extra, doubtful = annotator.missing(pixels, boxes)
                 boxes = np.concatenate([boxes, extra]).astype(np.float32)
+                ignored = np.concatenate([ignored, doubtful])
                 self.backgrounds += _backgrounds(pixels, boxes, rng)
-            face = picture.faces[0]
-            bare = picture.folder == "faces" and face.label == "no_mask"
-            group = "crowd" if picture.folder == "detect" else "bare" if bare else "masked"
-            points = face.points if bare else None
-            self.groups[group].append(Scene(pixels, boxes, ignored, points))
+                group = "crowd"
+            else:
+                bare = picture.faces[0].label == "no_mask"
+                group = "posed" if picture.folder == "posed" else "bare" if bare else "masked"
+            points = picture.faces[0].points if group in ("bare", "posed") else None
+            self.groups[group].append(Scene(pixels, boxes, ignored, points, group == "posed"))
+        self.hard = len(self.empty)
+        self.empty += easy
 
     def __str__(self) -> str:
-        return ", ".join(f"{len(scenes)} {name}" for name, scenes in self.groups.items())
+        parts = [f"{len(scenes)} {name}" for name, scenes in self.groups.items()]
+        return ", ".join([*parts, f"{len(self.empty)} empty ({self.hard} hard)"])
 
     def pick(self, group: str, rng: Random) -> Scene:
         """A random scene; a bare face often gets a mask at some height."""
         scenes = self.groups[group]
         scene = scenes[rng.integers(len(scenes))]
-        if scene.points is not None and rng.random() < 0.4:
-            pixels = scene.pixels.copy()
-            height = masks.HEIGHTS[rng.choice(3, p=[0.6, 0.25, 0.15])]
-            if rng.random() < 0.1:
-                masks.cover_by_hand(pixels, scene.points, rng)
-            else:
-                masks.wear(pixels, scene.points, height, self.cloths, rng)
-            scene = Scene(pixels, scene.boxes, scene.ignored)
-        return scene
+        if scene.points is None or rng.random() >= 0.4:
+            return scene
+        pixels = scene.pixels.copy()
+        height = masks.HEIGHTS[rng.choice(3, p=[0.6, 0.25, 0.15])]
+        if rng.random() < 0.1:
+            masks.cover_by_hand(pixels, scene.points, rng)
+        elif scene.turned:
+            masks.sew(pixels, masks.turned_corners(scene.points, height, rng)[0], rng)
+        else:
+            masks.wear(pixels, scene.points, height, self.cloths, rng)
+        return Scene(pixels, scene.boxes, scene.ignored)
+
+    def nothing(self, rng: Random) -> np.ndarray:
+        """A picture without faces; six in ten are hard."""
+        few = self.hard if rng.random() < 0.6 else len(self.empty)
+        return self.empty[rng.integers(few)]
 
 
-def draw(scenes: Scenes, rng: Random) -> Scene:
-    """One random input of the network."""
+CROWD, COLLAGE = 0.33, 0.42
+"""Shares of the scenes; the rest shows no face."""
+GRIDS = ((1, 1), (2, 1), (2, 2), (3, 2), (4, 3))
+
+
+def draw(scenes: Scenes, rng: Random) -> Sample:
+    """One random sample."""
     kind = rng.random()
-    canvas = Scene(
-        _background(scenes, rng),
-        np.zeros((0, 4), np.float32), np.zeros(0, bool),
-    )
-    if kind < 0.45:
+    canvas = Scene(_background(scenes, rng), np.zeros((0, 4), np.float32), np.zeros(0, bool))
+    whole = 0, 0, WIDTH, HEIGHT
+    if kind < CROWD:
         scene = scenes.pick("crowd", rng)
-        fit = min(FACE_WIDTH / scene.pixels.shape[1], FACE_HEIGHT / scene.pixels.shape[0])
-        _place(canvas, scene, fit * np.exp(rng.uniform(-0.4, 0.9)),
-               (0, 0, FACE_WIDTH, FACE_HEIGHT), rng)
+        fit = min(WIDTH / scene.pixels.shape[1], HEIGHT / scene.pixels.shape[0])
+        _place(canvas, scene, fit * np.exp(rng.uniform(-0.4, 0.9)), whole, rng)
+    elif kind < CROWD + COLLAGE:
+        for cell in _cells(GRIDS[rng.choice(5, p=[0.15, 0.2, 0.3, 0.2, 0.15])]):
+            group = rng.choice(["crowd", "masked", "bare", "posed", "none"],
+                               p=[0.15, 0.4, 0.2, 0.15, 0.1])
+            if group == "none":
+                _place_nothing(canvas, scenes, cell, rng)
+                continue
+            scene = scenes.pick(group, rng)
+            side = float((scene.boxes[0, 2:] - scene.boxes[0, :2]).max())
+            most = min(LARGEST, 0.9 * min(cell[2] - cell[0], cell[3] - cell[1]))
+            wanted = np.exp(rng.uniform(np.log(SMALLEST), np.log(most)))
+            _place(canvas, scene, wanted / side, cell, rng)
     else:
-        columns, rows = [(1, 1), (2, 1), (2, 2), (3, 2), (4, 3)][
-            rng.choice(5, p=[0.1, 0.2, 0.3, 0.25, 0.15])
-        ]
-        xs = np.linspace(0, FACE_WIDTH, columns + 1).astype(int)
-        ys = np.linspace(0, FACE_HEIGHT, rows + 1).astype(int)
-        for column in range(columns):
-            for row in range(rows):
-                cell = xs[column], ys[row], xs[column + 1], ys[row + 1]
-                scene = scenes.pick(rng.choice(["crowd", "masked", "bare"], p=[0.2, 0.5, 0.3]), rng)
-                if scene.boxes.shape[0] > 0:
-                    side = float((scene.boxes[0, 2:] - scene.boxes[0, :2]).max())
-                    most = 0.9 * min(cell[2] - cell[0], cell[3] - cell[1])
-                    wanted = np.exp(rng.uniform(np.log(9), np.log(max(10, most))))
-                    _place(canvas, scene, wanted / side, cell, rng)
-    pixels = canvas.pixels
+        for cell in _cells(GRIDS[rng.choice(4, p=[0.4, 0.2, 0.25, 0.15])]):
+            _place_nothing(canvas, scenes, cell, rng)
+    pixels = cv2.resize(canvas.pixels, (FACE_WIDTH, FACE_HEIGHT), interpolation=cv2.INTER_AREA)
     if rng.random() < 0.15:
         # A camera with less light than pixels: everything a little softer.
         factor = rng.uniform(0.6, 0.95)
@@ -117,8 +166,29 @@ def draw(scenes: Scenes, rng: Random) -> Scene:
         pixels = degrade.blur(pixels, rng)
     if rng.random() < 0.5:
         pixels = degrade.sensor(pixels, rng)
-    sides = (canvas.boxes[:, 2:] - canvas.boxes[:, :2]).max(1, initial=0)
-    return Scene(pixels, canvas.boxes, canvas.ignored | (sides < LEAST))
+    boxes = canvas.boxes / TWICE
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(1, initial=0)
+    return Sample(pixels, canvas.pixels, boxes, canvas.ignored | (sides < LEAST), kind >= CROWD)
+
+
+def _cells(grid: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
+    """Left, top, right, bottom of each cell of a scene that is divided evenly."""
+    columns, rows = grid
+    xs = np.linspace(0, WIDTH, columns + 1).astype(int)
+    ys = np.linspace(0, HEIGHT, rows + 1).astype(int)
+    for row in range(rows):
+        for column in range(columns):
+            yield xs[column], ys[row], xs[column + 1], ys[row + 1]
+
+
+def _place_nothing(
+    canvas: Scene, scenes: Scenes, cell: tuple[int, int, int, int], rng: Random
+) -> None:
+    """Pastes a face-free picture into a cell, in place."""
+    pixels = scenes.nothing(rng)
+    fit = max((cell[2] - cell[0]) / pixels.shape[1], (cell[3] - cell[1]) / pixels.shape[0])
+    scene = Scene(pixels, np.zeros((0, 4), np.float32), np.zeros(0, bool))
+    _place(canvas, scene, fit * np.exp(rng.uniform(-0.7, 0.7)), cell, rng)
 
 
 def _backgrounds(pixels: np.ndarray, boxes: np.ndarray, rng: Random) -> list[np.ndarray]:
@@ -138,10 +208,13 @@ def _backgrounds(pixels: np.ndarray, boxes: np.ndarray, rng: Random) -> list[np.
 
 def _background(scenes: Scenes, rng: Random) -> np.ndarray:
     """What lies behind the pasted pictures: a place without faces, or grey."""
-    if rng.random() < 0.3:
-        return np.full((FACE_HEIGHT, FACE_WIDTH, 3), GREY, np.uint8)
-    pixels = scenes.backgrounds[rng.integers(len(scenes.backgrounds))]
-    pixels = cv2.resize(pixels, (FACE_WIDTH, FACE_HEIGHT), interpolation=cv2.INTER_LINEAR)
+    if rng.random() < 0.2:
+        return np.full((HEIGHT, WIDTH, 3), GREY, np.uint8)
+    if rng.random() < 0.5:
+        pixels = scenes.nothing(rng)
+    else:
+        pixels = scenes.backgrounds[rng.integers(len(scenes.backgrounds))]
+    pixels = cv2.resize(pixels, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)
     return pixels[:, ::-1].copy() if rng.random() < 0.5 else pixels
 
 
@@ -194,21 +267,28 @@ def _place(
 
 
 class Stream(IterableDataset):
-    """An endless stream of batches, seeded: pixels, boxes, and 1 face, 0 ignored, −1 none."""
+    """An endless stream of batches of B samples, seeded.
 
-    def __init__(self, scenes: Scenes, batch: int, seed: int) -> None:
-        self.scenes, self.batch, self.seed = scenes, batch, seed
+    Pixels (B×240×320×3); boxes (B×48×4) and their state (B×48: 1 face, 0
+    ignored, −1 none); what the teacher says of each cell: probability (B×1580;
+    0 where there is certainly no face) and box code (B×1580×4).
+    """
 
-    def __iter__(self):
-        rng = np.random.default_rng(self.seed)
+    def __init__(self, scenes: Scenes, yunet: Path, batch: int, seed: int) -> None:
+        self.scenes, self.yunet, self.batch, self.seed = scenes, yunet, batch, seed
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
+        rng, teacher = np.random.default_rng(self.seed), Teacher(self.yunet)
         while True:
-            pixels = np.zeros((self.batch, FACE_HEIGHT, FACE_WIDTH, 3), np.uint8)
+            samples = [draw(self.scenes, rng) for _ in range(self.batch)]
             boxes = np.zeros((self.batch, MOST_FACES, 4), np.float32)
             state = np.full((self.batch, MOST_FACES), -1, np.int64)
-            for index in range(self.batch):
-                scene = draw(self.scenes, rng)
-                count = min(MOST_FACES, len(scene.boxes))
-                pixels[index] = scene.pixels
-                boxes[index, :count] = scene.boxes[:count]
-                state[index, :count] = ~scene.ignored[:count]
-            yield torch.from_numpy(pixels), torch.from_numpy(boxes), torch.from_numpy(state)
+            said = []
+            for index, sample in enumerate(samples):
+                count = min(MOST_FACES, len(sample.boxes))
+                boxes[index, :count] = sample.boxes[:count]
+                state[index, :count] = ~sample.ignored[:count]
+                said.append(teacher.say(sample.clear, sample.boxes if sample.complete else None))
+            pixels = np.stack([sample.pixels for sample in samples])
+            probability, code = (np.stack(part) for part in zip(*said))
+            yield tuple(map(torch.from_numpy, (pixels, boxes, state, probability, code)))

@@ -103,12 +103,11 @@ class Graph:
 FACE_STRIDES = (8, 16, 32)
 
 
-def face_graph(narrow: int = 64) -> Graph:
+def face_graph() -> Graph:
     """The face finder: YuNet-n.
 
-    `narrow` is the width of the stage at stride 4, the dearest of the network;
-    64 is YuNet-n itself. The landmark heads are gone, and so is `cls`: it learns
-    from faces alone, and `obj` by itself tells faces from other things better.
+    The landmark heads are gone, and so is `cls`: it learns from faces alone, and
+    `obj` by itself tells faces from other things better.
     Layer names are those of YuNet's ONNX file where there is a counterpart.
     Every size follows from the input's: it runs at any multiple of 4 pixels.
     """
@@ -122,8 +121,8 @@ def face_graph(narrow: int = 64) -> Graph:
     x = unit("backbone.model0.conv2", x, 16)
     x = g.pool("pool0", x)
     x = unit("backbone.model1.conv1", x, 16)
-    x = unit("backbone.model1.conv2", x, narrow)
-    x = unit("backbone.model2.conv1", x, narrow)
+    x = unit("backbone.model1.conv2", x, 64)
+    x = unit("backbone.model2.conv1", x, 64)
     x = unit("backbone.model2.conv2", x, 64)
     levels = []
     for stage in (3, 4, 5):
@@ -151,8 +150,6 @@ def face_graph(narrow: int = 64) -> Graph:
 
 
 MOUTH_STRIDE = 8
-MOUTH_ADDED = ("fine3", "head3")
-"""Blocks that the second generation has besides those of the first."""
 
 
 def mouth_graph() -> Graph:

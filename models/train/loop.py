@@ -15,6 +15,9 @@ from tqdm import tqdm
 QUANTISED_FROM = 0.8
 """From this share of a training on, the network feels what int8 will do to it."""
 
+SLOW = 0.1
+"""Rate of layers that are to change little, as a share of the others'."""
+
 
 class Average:
     """A running mean of a network's weights; better than the last ones."""
@@ -53,18 +56,25 @@ def train(
     steps: int,
     peak: float,
     checkpoint: Path,
+    slow: tuple[str, ...] = (),
     minutes: float = math.inf,
     weight_decay: float = 1e-4,
     every: int = 50,
 ) -> None:
     """Trains `net` and leaves it with the averaged weights.
 
+    Layers whose names contain one of `slow` learn at `SLOW` of the rate.
     Takes up where `checkpoint` left off, if there is one. With `minutes`, the
     schedule is run through in that time if the steps take longer. The loss goes
     into a `.csv` file next to the checkpoint (`curve.py` draws it).
     """
-    parameters = [p for p in net.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=peak, weight_decay=weight_decay)
+    groups: dict[float, list[nn.Parameter]] = {1.0: [], SLOW: []}
+    for name, parameter in net.named_parameters():
+        groups[SLOW if any(part in name for part in slow) else 1.0].append(parameter)
+    optimiser = torch.optim.AdamW(
+        [{"params": part, "pace": pace} for pace, part in groups.items() if part],
+        lr=peak, weight_decay=weight_decay,
+    )
     average = Average(net)
     start, before = 0, 0.0
     if checkpoint.exists():
@@ -81,11 +91,11 @@ def train(
             break
         net.quantised = done >= QUANTISED_FROM
         for group in optimiser.param_groups:
-            group["lr"] = peak * rate(done)
+            group["lr"] = peak * group["pace"] * rate(done)
         loss = loss_of(net, *next(batches))
         optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 5.0)
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimiser.step()
         average.update(net, step)
         mean += (loss.item() - mean) * max(0.01, 1 / (step - start + 1))

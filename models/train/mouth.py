@@ -3,7 +3,7 @@
     maskbell check --json --face-threshold 0.15 DATA/train/neg > mistaken.jsonl
     python -m train.mouth --data DATA --mistaken mistaken.jsonl --out OUT --start mouth.tflite
 
-`--start` takes up the weights of a file that is there (of the first generation);
+`--start` takes up the weights of a file that is there;
 without it, the network learns from nothing.
 """
 
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
 from train.again import stored, take_up
-from train.graph import MOUTH_ADDED, MOUTH_STRIDE, mouth_graph
+from train.graph import MOUTH_STRIDE, mouth_graph
 from train.loop import train
 from train.mouth_data import Faces, Stream, draw, mistaken
 from train.torch_net import GraphNet
@@ -93,7 +93,7 @@ def main() -> None:
         "--mistaken", type=Path, required=True,
         help="JSON of `maskbell check --json --face-threshold 0.15 DATA/train/neg`",
     )
-    parser.add_argument("--start", type=Path, help="mouth.tflite of the first generation")
+    parser.add_argument("--start", type=Path, help="a mouth.tflite")
     parser.add_argument("--peak", type=float, default=3e-3, help="highest learning rate")
     parser.add_argument("--steps", type=int, default=18000)
     parser.add_argument("--minutes", type=float, default=math.inf, help="hurry up")
@@ -113,7 +113,7 @@ def main() -> None:
     torch.nn.init.constant_(net.weights["score"].bias, -3.0)
     if arguments.start:
         some = torch.from_numpy(np.stack(samples)).permute(0, 3, 1, 2).float()
-        take_up(net, stored(arguments.start), MOUTH_ADDED, some)
+        take_up(net, stored(arguments.start), some)
     stream = DataLoader(
         Stream(faces, arguments.batch, arguments.seed), batch_size=None, num_workers=1,
         prefetch_factor=8,

@@ -126,6 +126,7 @@ mod tests {
             File::create(late).unwrap();
         });
         assert_eq!(wait_for(node.clone()).unwrap(), node);
+        assert!(node.exists(), "it did not wait");
         plugged.join().unwrap();
     }
 

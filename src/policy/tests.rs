@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::belief::Belief;
+use super::motion::{Motion, Place};
 use super::*;
 use crate::vision::Verdict::{self, Bare, Covered, NoseOut, Unsure};
 
@@ -306,6 +308,16 @@ fn a_poster_is_never_spoken_to_though_it_flickers_and_is_passed() {
         door.show(6.0, |t| vec![face(120.0 * t, 110.0, Bare), poster()]).show(60.0, |_| vec![poster()]);
         assert_eq!(door.reminders(), [Reminder::Mask], "{rate}/s");
     }
+}
+
+#[test]
+fn a_poster_is_known_again_after_six_days() {
+    let mut door = Door::new(5);
+    for _ in 0..2 {
+        door.show(60.0, |_| vec![face(300.0, 90.0, Bare)]);
+        door.now += Duration::from_secs(6 * 24 * 3600);
+    }
+    assert_eq!(door.reminders(), []);
 }
 
 #[test]
@@ -673,6 +685,279 @@ fn a_clock_that_starts_again_stops_nothing() {
     door.now = Duration::ZERO;
     door.stand(3.0, Bare);
     assert_eq!(door.reminders(), [Reminder::Mask; 2]);
+}
+
+// Where one thing ends and the next begins.
+
+/// What a visit comes to when `face` is looked at so many times, `step` apart.
+fn visited(face: &Face, step: Duration, looks: u32) -> Visit {
+    let mut visit = Visit::default();
+    visit.look(Duration::ZERO, face, &Times::default());
+    for _ in 0..looks {
+        visit.look(step, face, &Times::default());
+    }
+    visit
+}
+
+#[test]
+fn a_look_after_no_more_than_a_short_miss_is_a_look() {
+    let bare = face(300.0, 90.0, Bare);
+    let due = |step| visited(&bare, step, 20).due(&bare, Bearing::Moved);
+    assert_eq!(due(Times::SHORT_MISS), Some(Reminder::Mask));
+    assert_eq!(due(Times::SHORT_MISS + Duration::from_nanos(1)), None);
+}
+
+#[test]
+fn who_is_gone_for_longer_than_the_rearm_time_may_be_somebody_else() {
+    let (bare, covered) = (face(300.0, 90.0, Bare), face(300.0, 90.0, Covered));
+    let is_told = |absent| {
+        let mut visit = visited(&bare, MS * 100, 30);
+        visit.tell(Reminder::Mask);
+        visit.look(absent, &covered, &Times::default());
+        for _ in 0..50 {
+            visit.look(MS * 100, &covered, &Times::default());
+        }
+        visit.is_told()
+    };
+    assert!(is_told(Times::default().rearm));
+    assert!(!is_told(Times::default().rearm + Duration::from_nanos(1)));
+}
+
+#[test]
+fn a_face_that_does_not_move_is_spoken_to_from_a_height_on() {
+    for (height, expected) in [(59.9, None), (60.0, Some(Reminder::Mask)), (200.0, Some(Reminder::Mask))] {
+        let bounds = Rect::new(0.0, 0.0, 50.0, height);
+        let bare = Face { bounds, ..face(300.0, 90.0, Bare) };
+        assert_eq!(visited(&bare, MS * 100, 50).due(&bare, Bearing::Appeared), expected, "{height}");
+        for bearing in [Bearing::There, Bearing::Thing] {
+            assert_eq!(visited(&bare, MS * 100, 50).due(&bare, bearing), None, "{height} {bearing:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_heard_counts_for_whom_it_fits() {
+    for (verdict, bearing, reminder, is_told) in [
+        (Bare, Bearing::Moved, Reminder::Mask, true),
+        (Bare, Bearing::Appeared, Reminder::Mask, true),
+        (Bare, Bearing::Moved, Reminder::Nose, false),
+        (NoseOut, Bearing::Moved, Reminder::Nose, true),
+        (Covered, Bearing::Moved, Reminder::Mask, false),
+        (Bare, Bearing::There, Reminder::Mask, false),
+        (Bare, Bearing::Thing, Reminder::Mask, false),
+    ] {
+        let mut visit = visited(&face(300.0, 90.0, verdict), MS * 100, 20);
+        visit.hear(bearing, reminder);
+        assert_eq!(visit.is_told(), is_told, "{verdict:?} {bearing:?} {reminder:?}");
+    }
+}
+
+#[test]
+fn a_verdict_surprises_by_how_unlikely_it_was() {
+    for (verdict, expected) in [(Covered, 0.4), (NoseOut, 0.85), (Bare, 0.75), (Unsure, 0.0)] {
+        let surprise = Visit::default().surprise(verdict);
+        assert!((surprise - expected).abs() < 1e-6, "{verdict:?}: {surprise}");
+    }
+}
+
+#[test]
+fn what_is_due_in_a_pause_sounds_at_its_very_end() {
+    let mut door = Door::at(10);
+    door.show(20.0, |t| vec![face(shifting(150.0, t), 96.0, Bare), face(shifting(500.0, t), 96.0, NoseOut)]);
+    assert_eq!(door.reminders(), [Reminder::Mask, Reminder::Nose]);
+    assert_eq!(door.said[1].0 - door.said[0].0, Times::default().pause);
+}
+
+#[test]
+fn a_room_is_known_after_a_fifth_of_a_second() {
+    for (came, expected) in [(199, &[][..]), (200, &[Reminder::Mask])] {
+        let mut door = Door::new(10);
+        door.policy.observe(Duration::ZERO, &PICTURE, &[]);
+        door.now = MS * came;
+        door.show(10.0, |_| vec![face(300.0, 90.0, Bare)]);
+        assert_eq!(door.reminders(), expected, "{came} ms");
+    }
+}
+
+/// The number of the track of a face at the second of these, `time` after the first was seen there, if it is the only one.
+fn followed(first: Face, time: Duration, second: Face) -> u32 {
+    let mut policy = Policy::default();
+    policy.observe(Duration::ZERO, &PICTURE, &[first]);
+    policy.observe(time, &PICTURE, &[second]);
+    policy.tracks()[0].unwrap().0
+}
+
+#[test]
+fn a_track_reaches_four_faces_and_twice_the_size_and_no_further() {
+    // 44 pixels of size.
+    let first = face(100.0, 48.0, Covered);
+    for (x, track) in [(276.0, 1), (276.5, 2)] {
+        assert_eq!(followed(first, MS * 500, face(x, 48.0, Covered)), track, "{x}");
+        let below = face_at(100.0, 140.0 + x, 48.0, Covered);
+        assert_eq!(followed(first, MS * 500, below), track, "{x} below");
+    }
+    for (height, track) in [(96.0, 1), (96.5, 2), (24.0, 1), (23.5, 2)] {
+        assert_eq!(followed(first, MS * 100, face(100.0, height, Covered)), track, "{height}");
+    }
+    // Who was missed for longer has not walked.
+    for (time, track) in [(Times::SHORT_MISS, 1), (Times::SHORT_MISS + Duration::from_nanos(1), 2)] {
+        assert_eq!(followed(first, time, face(200.0, 48.0, Covered)), track, "{time:?}");
+    }
+    // At once it reaches as far as a nod.
+    for (x, track) in [(125.0, 1), (128.0, 2)] {
+        assert_eq!(followed(first, Duration::ZERO, face(x, 48.0, Covered)), track, "{x}");
+    }
+}
+
+#[test]
+fn what_was_lost_before_it_moved_or_is_a_thing_does_not_walk() {
+    for (seen, gone, x, track) in [
+        // Lost, or just missed.
+        (2.0, 1.2, 314.0, 1),
+        (2.0, 1.2, 330.0, 2),
+        (2.0, 0.5, 330.0, 1),
+        // A thing has less play even in view.
+        (40.0, 0.0, 314.0, 1),
+        (40.0, 0.0, 330.0, 2),
+        (20.0, 0.0, 330.0, 1),
+    ] {
+        let mut door = Door::at(10);
+        door.show(seen, |_| vec![face(300.0, 48.0, Covered)]).nobody(gone);
+        door.show(0.05, |_| vec![face(x, 48.0, Covered)]);
+        assert_eq!(door.policy.tracks(), [Some(TrackId(track))], "{seen} s, gone {gone} s, {x}");
+    }
+}
+
+#[test]
+fn tracks_trade_faces_only_where_both_together_get_likelier() {
+    // Places in sizes of a face: each has moved by less than half of one, and what the other took is twice as far.
+    let at = |sizes: f32| face(300.0 + 44.0 * sizes, 48.0, Unsure);
+    let mut policy = Policy::default();
+    policy.observe(Duration::ZERO, &PICTURE, &[at(0.0), at(-0.45)]);
+    policy.observe(MS * 100, &PICTURE, &[at(0.45), at(-0.9)]);
+    assert_eq!(policy.tracks(), [Some(TrackId(1)), Some(TrackId(2))]);
+}
+
+#[test]
+fn size_tells_two_apart_who_are_as_near_and_nearness_two_of_a_size() {
+    // Halfway between two, and nearly as large as the farther one.
+    let mut policy = Policy::default();
+    policy.observe(Duration::ZERO, &PICTURE, &[face(300.0, 48.0, Covered), face(344.0, 66.0, Covered)]);
+    policy.observe(MS * 100, &PICTURE, &[face(319.0, 60.0, Covered)]);
+    assert_eq!(policy.tracks(), [Some(TrackId(2))]);
+
+    let mut policy = Policy::default();
+    policy.observe(Duration::ZERO, &PICTURE, &[face(300.0, 48.0, Covered), face(360.0, 48.0, Covered)]);
+    policy.observe(MS * 100, &PICTURE, &[face(345.0, 48.0, Covered)]);
+    assert_eq!(policy.tracks(), [Some(TrackId(2))]);
+}
+
+#[test]
+fn growth_counts_twice_as_much_as_distance() {
+    // Half a face away and as large, or in its place and larger by a factor of e to the power of a third.
+    let mut policy = Policy::default();
+    policy.observe(Duration::ZERO, &PICTURE, &[face(300.0, 48.0, Covered), face(322.0, 67.6, Covered)]);
+    policy.observe(MS * 100, &PICTURE, &[face(322.0, 48.0, Covered)]);
+    assert_eq!(policy.tracks(), [Some(TrackId(1))]);
+}
+
+#[test]
+fn who_was_just_missed_comes_after_who_is_in_view() {
+    let mut policy = Policy::default();
+    let both = [face(300.0, 48.0, Covered), face(344.0, 48.0, Covered)];
+    policy.observe(Duration::ZERO, &PICTURE, &both);
+    for step in 1..8 {
+        policy.observe(MS * 100 * step, &PICTURE, &both[1..]);
+    }
+    // A bit nearer to the first.
+    policy.observe(MS * 800, &PICTURE, &[face(320.0, 48.0, Covered)]);
+    assert_eq!(policy.tracks(), [Some(TrackId(2))]);
+}
+
+#[test]
+fn of_faces_that_are_alike_the_first_is_whose_track_is_first() {
+    let mut policy = Policy::default();
+    policy.observe(Duration::ZERO, &PICTURE, &[face(300.0, 48.0, Covered), face(344.0, 48.0, Covered)]);
+    policy.observe(MS * 100, &PICTURE, &[face(322.0, 48.0, Covered); 2]);
+    assert_eq!(policy.tracks(), [Some(TrackId(1)), Some(TrackId(2))]);
+}
+
+#[test]
+fn who_was_told_is_told_something_else_only_without_doubt() {
+    let nose = face(300.0, 90.0, NoseOut);
+    let looks = |told: Option<Reminder>| {
+        let is_due = |&looks: &u32| {
+            let mut visit = visited(&nose, MS * 10, looks);
+            told.into_iter().for_each(|reminder| visit.tell(reminder));
+            visit.due(&nose, Bearing::Moved) == Some(Reminder::Nose)
+        };
+        (0..1000).find(is_due)
+    };
+    let (first, second) = (looks(None).unwrap(), looks(Some(Reminder::Mask)).unwrap());
+    assert!(second > first + 10, "{first} and {second} looks");
+    assert_eq!(looks(Some(Reminder::Nose)), None);
+}
+
+#[test]
+fn how_soon_somebody_may_have_changed_goes_by_the_agreement_time() {
+    for (agreement, expected) in [(100, 0.52), (1000, 0.93), (10_000, 0.99)] {
+        let mut belief = Belief::default();
+        for _ in 0..100 {
+            belief.look(&face(300.0, 90.0, Bare), MS * 100, Times::default().agreement);
+        }
+        belief.pass(MS * 100_000, MS * agreement);
+        let bare = belief.of(Reminder::Mask);
+        assert!((bare - expected).abs() < 0.01, "{agreement} ms: {bare}");
+    }
+}
+
+const TENTH: Duration = Duration::from_millis(100);
+
+fn place(x: f32, y: f32, size: f32) -> Place {
+    Place { x, y, size }
+}
+
+/// How something counts that is seen at `first` and then, two seconds long, at `then`.
+fn bearing_of(first: Place, then: Place) -> Bearing {
+    let mut motion = Motion::new(first, &PICTURE, Bearing::Appeared);
+    for _ in 0..20 {
+        motion.moves(TENTH, then, &PICTURE);
+    }
+    motion.bearing()
+}
+
+#[test]
+fn what_moves_by_less_than_half_a_face_has_not_moved_whichever_way() {
+    let first = place(300.0, 200.0, 50.0);
+    for (x, y) in [(24.0, 0.0), (-24.0, 0.0), (0.0, 24.0), (0.0, -24.0), (16.0, 16.0)] {
+        assert_eq!(bearing_of(first, place(300.0 + x, 200.0 + y, 50.0)), Bearing::Appeared, "{x} {y}");
+    }
+    for (x, y) in [(26.0, 0.0), (-26.0, 0.0), (0.0, 26.0), (19.0, -19.0)] {
+        assert_eq!(bearing_of(first, place(300.0 + x, 200.0 + y, 50.0)), Bearing::Moved, "{x} {y}");
+    }
+    // Six tenths are no jump yet.
+    assert_eq!(bearing_of(first, place(330.0, 200.0, 50.0)), Bearing::Moved);
+    assert_eq!(bearing_of(first, place(331.0, 200.0, 50.0)), Bearing::Appeared);
+    // There for a single look it has not moved.
+    for then in [place(328.0, 200.0, 50.0), place(300.0, 228.0, 50.0), place(300.0, 200.0, 85.0)] {
+        let mut motion = Motion::new(first, &PICTURE, Bearing::Appeared);
+        for place in [then, first, first] {
+            motion.moves(TENTH, place, &PICTURE);
+        }
+        assert_eq!(motion.bearing(), Bearing::Appeared, "{then:?}");
+    }
+    // A step with as much growth is none either.
+    assert_eq!(bearing_of(first, place(315.0, 200.0, 64.0)), Bearing::Moved);
+    assert_eq!(bearing_of(first, place(324.0, 200.0, 72.0)), Bearing::Appeared);
+}
+
+#[test]
+fn two_looks_at_one_moment_leave_a_track_where_it_was() {
+    let first = place(300.0, 200.0, 50.0);
+    let mut motion = Motion::new(first, &PICTURE, Bearing::Appeared);
+    motion.moves(Duration::ZERO, first, &PICTURE);
+    let expected = motion.expected(TENTH);
+    assert_eq!((expected.x, expected.y), (300.0, 200.0));
 }
 
 /// A bare visitor who wanders before the door, near enough to be judged, while the camera and the models do what they do.

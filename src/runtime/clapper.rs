@@ -38,6 +38,16 @@ impl Engine {
         Ok(())
     }
 
+    #[cfg(feature = "ledger")]
+    pub(super) fn run_in_turn(
+        &mut self,
+        threads: usize,
+        mut observe: impl FnMut(usize, usize),
+    ) -> Result<(), Failed> {
+        self.network.run_in_turn(threads, |operation, _, piece| observe(operation, piece));
+        Ok(())
+    }
+
     pub(super) fn output(&self, index: usize) -> &[i8] {
         self.network.output(index)
     }

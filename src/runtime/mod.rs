@@ -205,6 +205,21 @@ impl Network {
         self.engine.run_on(pool).map_err(|Failed| RuntimeError::Run { model: self.name })
     }
 
+    /// As [`Network::run_on`] a pool of `threads` threads, but on this one, piece after piece: `observe` hears the number
+    /// of the operation and that of the piece when each is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::run`].
+    #[cfg(feature = "ledger")]
+    pub fn run_in_turn(
+        &mut self,
+        threads: usize,
+        observe: impl FnMut(usize, usize),
+    ) -> Result<(), RuntimeError> {
+        self.engine.run_in_turn(threads, observe).map_err(|Failed| RuntimeError::Run { model: self.name })
+    }
+
     /// The output whose shape stands at `index` of the contract.
     ///
     /// # Panics

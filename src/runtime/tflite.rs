@@ -80,6 +80,16 @@ impl Engine {
         self.run()
     }
 
+    /// In one piece: what its threads do is not known.
+    #[cfg(feature = "ledger")]
+    pub(super) fn run_in_turn(
+        &mut self,
+        _: usize,
+        mut observe: impl FnMut(usize, usize),
+    ) -> Result<(), Failed> {
+        self.run().inspect(|()| observe(0, 0))
+    }
+
     pub(super) fn output(&self, index: usize) -> &[i8] {
         let bytes = self.interpreter.tensor_buffer(self.outputs[index].0).unwrap_or_default();
         // SAFETY: as in `input`, for a shared borrow.

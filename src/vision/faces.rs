@@ -113,12 +113,19 @@ impl FaceFinder {
 
     /// Brings a look to the network's input.
     fn show(&mut self, frame: &Frame, view: View, pool: &mut Pool) {
-        let rows = self.size.height().div_ceil(self.resamplers.len());
-        let parts = self.network.input().chunks_mut(rows * self.size.width() * 3);
-        let mut parts: Vec<_, MOST_PARTS> = self.resamplers.iter_mut().zip(parts).collect();
+        let (rows, mut parts) = self.parts();
         pool.each(&mut parts, |number, (resampler, part)| {
+            #[cfg(feature = "fault-injection")]
+            crate::fault_injection::piece();
             resampler.fill_rows(frame, view, number * rows, part);
         });
+    }
+
+    /// The input, cut for the threads, and the rows of a part.
+    fn parts(&mut self) -> (usize, Vec<(&mut Resampler, &mut [i8]), MOST_PARTS>) {
+        let rows = self.size.height().div_ceil(self.resamplers.len());
+        let parts = self.network.input().chunks_mut(rows * self.size.width() * 3);
+        (rows, self.resamplers.iter_mut().zip(parts).collect())
     }
 
     /// What the network says of a look, in pixels of the frame.
@@ -143,6 +150,24 @@ impl FaceFinder {
 
     pub(super) fn run(&mut self) -> Result<(), RuntimeError> {
         self.network.run()
+    }
+
+    /// The look and the network as a pool of `threads` threads does them, piece after piece: `observe` hears the number of
+    /// the operation (0 is the look) and that of the piece when each is done.
+    pub(super) fn run_in_turn(
+        &mut self,
+        frame: &Frame,
+        threads: usize,
+        mut observe: impl FnMut(usize, usize),
+    ) -> Result<(), RuntimeError> {
+        self.gathered.plan(frame, Looks::One);
+        let view = self.gathered.view(0);
+        let (rows, parts) = self.parts();
+        for (number, (resampler, part)) in parts.into_iter().enumerate() {
+            resampler.fill_rows(frame, view, number * rows, part);
+            observe(0, number);
+        }
+        self.network.run_in_turn(threads, |operation, piece| observe(operation + 1, piece))
     }
 
     pub(super) fn boxes(&mut self, frame: &Frame) -> usize {

@@ -15,18 +15,20 @@ pub struct Stages {
     mouths: MouthFinder,
     resampler: Resampler,
     crop: Vec<i8>,
+    threads: usize,
 }
 
 impl Stages {
-    /// Loads both networks, for looks of `size` on one thread; faces count from `threshold` on.
+    /// Loads both networks, for looks of `size` on `threads` threads; faces count from `threshold` on.
     ///
     /// # Errors
     ///
     /// [`RuntimeError`] if a model file does not fit this program.
-    pub fn new(threshold: f32, size: LookSize) -> Result<Self, RuntimeError> {
+    pub fn new(threshold: f32, size: LookSize, threads: usize) -> Result<Self, RuntimeError> {
         Ok(Self {
-            faces: FaceFinder::new(threshold, size, 1)?,
-            mouths: MouthFinder::new(1)?,
+            faces: FaceFinder::new(threshold, size, threads)?,
+            mouths: MouthFinder::new(threads)?,
+            threads,
             resampler: Resampler::new(SIDE, SIDE),
             crop: vec![0; SIDE * SIDE * 3],
         })
@@ -44,6 +46,34 @@ impl Stages {
     /// [`RuntimeError::Run`], which checked models do not return.
     pub fn face_network(&mut self) -> Result<(), RuntimeError> {
         self.faces.run()
+    }
+
+    /// Brings the whole of `frame` to the face network and runs it as the threads would, piece after piece on this one:
+    /// `observe` hears the number of the operation and that of the piece when each is done.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError::Run`], which checked models do not return.
+    pub fn faces_in_turn(
+        &mut self,
+        frame: &Frame,
+        observe: impl FnMut(usize, usize),
+    ) -> Result<(), RuntimeError> {
+        self.faces.run_in_turn(frame, self.threads, observe)
+    }
+
+    /// The same for one face of `frame` and the mouth network.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError::Run`], which checked models do not return.
+    pub fn mouth_in_turn(
+        &mut self,
+        frame: &Frame,
+        face: &Rect,
+        observe: impl FnMut(usize, usize),
+    ) -> Result<(), RuntimeError> {
+        self.mouths.run_in_turn(frame, face, self.threads, observe)
     }
 
     /// Decodes what the face network said of the whole of `frame`; gives the number of faces.

@@ -94,6 +94,23 @@ impl MouthFinder {
     }
 }
 
+/// [`MouthFinder::find`] as a pool does it, piece after piece.
+#[cfg(feature = "ledger")]
+impl MouthFinder {
+    /// `observe` hears the number of the operation (0 is the crop) and that of the piece when each is done.
+    pub(super) fn run_in_turn(
+        &mut self,
+        frame: &Frame,
+        face: &Rect,
+        threads: usize,
+        mut observe: impl FnMut(usize, usize),
+    ) -> Result<(), RuntimeError> {
+        self.resampler.fill(frame, crop(face), self.network.input());
+        observe(0, 0);
+        self.network.run_in_turn(threads, |operation, piece| observe(operation + 1, piece))
+    }
+}
+
 /// Mouth, nose and face in the cells where their scores are best, in pixels of the frame.
 pub(super) fn decode(scores: Tensor, boxes: Tensor, view: View) -> Answer {
     let best = |class: usize| {

@@ -278,6 +278,28 @@ fn a_player_that_hangs_ends_in_a_restart() {
 
 #[test]
 #[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn a_worker_that_hangs_ends_in_a_restart() {
+    // Not frozen from outside as the others: between two jobs nobody would wait for it.
+    let folder = TempDir::new().unwrap();
+    let image = boot_partition(folder.path(), Some(b"[vision]\nthreads = 2\n"));
+    let parts = Parts {
+        firmware: firmware::faulty(),
+        disks: &[&image],
+        arguments: "MASKBELL_BOOT=/dev/vda MASKBELL_HANG=worker",
+        restarts: true,
+        ..Parts::default()
+    };
+    let mut entrance = Entrance::build(MJPEG_CAMERA, &parts);
+    entrance.camera.plug();
+    entrance.machine.line("on 2 threads");
+    entrance.machine.line("watching");
+    entrance.machine.event("WATCHDOG");
+    entrance.machine.line("watchdog: 15 s");
+    entrance.machine.line("watching");
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
 fn a_tone_does_not_outlast_the_player_that_hangs() {
     // Two minutes of one tone: whole notes at 25 quarter notes a minute.
     let config = format!("[melodies]\nmask = \"x:d=1,o=6,b=25:{}a\"\n", "a,".repeat(12));
@@ -394,12 +416,14 @@ fn a_panic_in_any_thread_is_told_and_ends_in_a_restart() {
 
 #[test]
 #[ignore = "needs QEMU: tests/entrance/setup.sh"]
-fn the_card_cannot_be_told_to_panic() {
-    let has = |path: &Path| {
+fn the_card_cannot_be_told_to_panic_or_hang() {
+    let has = |path: &Path, word: &[u8]| {
         let binary = fs::read(path).unwrap();
-        binary.windows(14).any(|bytes| bytes == b"MASKBELL_PANIC")
+        binary.windows(word.len()).any(|bytes| bytes == word)
     };
-    assert_eq!((has(firmware::path()), has(firmware::faulty())), (false, true));
+    for word in [&b"MASKBELL_PANIC"[..], b"MASKBELL_HANG"] {
+        assert_eq!((has(firmware::path(), word), has(firmware::faulty(), word)), (false, true));
+    }
 }
 
 #[test]

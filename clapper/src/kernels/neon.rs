@@ -3,9 +3,9 @@
 //! Without them, bytes are multiplied to 16 bits, where two products of an input and a weight of at least −127 always
 //! fit, before the sum is widened.
 //!
-//! The loops that take most of the time are in assembly, whole: what a compiler makes of their intrinsics depends on what
-//! is inlined around them, and differed by a third from one profile of the same program to the next.  All that they need
-//! stays in the 32 registers.
+//! The loops that take most of the time are in assembly, whole: what the compiler made of their intrinsics differed by a
+//! third from one profile of the same program to another (fat LTO with one unit of code against sixteen).  It was counted,
+//! not explained.  All that they need stays in the 32 registers.
 
 use alloc::vec::Vec;
 use core::arch::aarch64::*;
