@@ -133,7 +133,8 @@ impl<'a> Frame<'a> {
     /// Longest side in pixels.  V4L2 and JPEG end at 65,535; products of two sides and a pixel's bytes fit 64 bits.
     pub const MAX_SIDE: usize = 65_535;
 
-    /// A picture of `width` × `height` pixels (of a bare sensor: of half as many photosites each way) in `data`, whose rows start `stride` bytes apart, upright as it is stored.
+    /// A picture of `width` × `height` pixels (of a bare sensor: of half as many as photosites each way) in `data`, whose
+    /// rows start `stride` bytes apart, upright as it is stored.
     ///
     /// `captured_at` is the time since the source was opened, in the source's own clock.  Bytes beyond the picture
     /// are ignored (drivers pad).
@@ -207,6 +208,23 @@ impl<'a> Frame<'a> {
     /// The whole upright picture as a box.
     pub const fn bounds(&self) -> Rect {
         Rect::new(0.0, 0.0, self.width() as f32, self.height() as f32)
+    }
+
+    /// A box on the upright frame as a box on the frame as it is stored.
+    pub fn stored(&self, upright: &Rect) -> Rect {
+        let (width, height) = (self.width() as f32, self.height() as f32);
+        let Rect { mut left, mut top, mut right, mut bottom } = *upright;
+        if self.orientation.reverses_columns() {
+            (left, right) = (width - right, width - left);
+        }
+        if self.orientation.reverses_rows() {
+            (top, bottom) = (height - bottom, height - top);
+        }
+        if self.orientation.swaps_axes() {
+            Rect::new(top, left, bottom, right)
+        } else {
+            Rect::new(left, top, right, bottom)
+        }
     }
 
     /// Bytes from the start of a stored row to that of the next (of luma, for planar formats; of photosites, for a bare
@@ -313,6 +331,30 @@ mod tests {
         let refused = frame(PixelFormat::Yu12, (3, 3), 5, 1000).unwrap_err();
         assert!(refused.to_string().ends_with("it must be even"), "{refused}");
         assert_eq!(frame(PixelFormat::Nv12, (3, 3), 5, 1000), Ok(()));
+    }
+
+    #[test]
+    fn a_box_is_where_its_pixel_is_stored() {
+        // 4 × 3 pixels, one of them white.
+        let (stored_x, stored_y) = (1, 2);
+        let mut data = [0; 12];
+        data[stored_y * 4 + stored_x] = 255;
+        let stored = Frame::new(&data, PixelFormat::Grey, 4, 3, 4, Duration::ZERO).unwrap();
+        let expected = Rect::centred(stored_x as f32 + 0.5, stored_y as f32 + 0.5, 1.0, 1.0);
+        for (degrees, mirror, upright) in [
+            (0, false, (1, 2)),
+            (0, true, (2, 2)),
+            (90, false, (0, 1)),
+            (90, true, (2, 1)),
+            (180, false, (2, 0)),
+            (270, false, (2, 2)),
+        ] {
+            let rotation = Rotation::from_degrees(degrees).unwrap();
+            let frame = stored.oriented(Orientation { rotation, mirror });
+            let (x, y) = upright;
+            let seen = Rect::centred(x as f32 + 0.5, y as f32 + 0.5, 1.0, 1.0);
+            assert_eq!(frame.stored(&seen), expected, "{degrees}° {mirror}");
+        }
     }
 
     #[test]

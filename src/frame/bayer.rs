@@ -45,13 +45,39 @@ pub enum Packing {
 }
 
 impl Packing {
-    /// Bytes of one row of so many photosites, an even number, without padding.
+    /// Bytes of one row of so many photosites, without padding.
     pub const fn row_bytes(self, photosites: usize) -> usize {
         match self {
             Self::Eight => photosites,
             Self::TenPacked => photosites.div_ceil(4) * 5,
             Self::TwelvePacked => photosites.div_ceil(2) * 3,
             Self::Ten | Self::Twelve | Self::Sixteen => photosites * 2,
+        }
+    }
+
+    /// A row of so packed `values`, given as if they had 16 bits: what a camera would send.
+    pub fn packed(self, values: impl Iterator<Item = u16>) -> Vec<u8> {
+        let values: Vec<u16> = values.collect();
+        let high = |value: &u16| value.to_be_bytes()[0];
+        // The bits that follow the high eight, one value's above those of the value before.
+        let low = |group: &[u16], bits: u32| {
+            let low = |value: &u16| u32::from(value << 8 >> (16 - bits));
+            group.iter().rev().fold(0, |sum, value| sum << bits | low(value)) as u8
+        };
+        let groups = |length: usize, bits| {
+            values.chunks(length).flat_map(move |group| {
+                let lows = low(group, bits);
+                (0..length).map(move |at| group.get(at).map_or(0, high)).chain([lows])
+            })
+        };
+        let words = |shift: u32| values.iter().flat_map(move |value| (value >> shift).to_le_bytes());
+        match self {
+            Self::Eight => values.iter().map(high).collect(),
+            Self::TenPacked => groups(4, 2).collect(),
+            Self::TwelvePacked => groups(2, 4).collect(),
+            Self::Ten => words(6).collect(),
+            Self::Twelve => words(4).collect(),
+            Self::Sixteen => words(0).collect(),
         }
     }
 
@@ -143,6 +169,8 @@ pub(crate) fn curve() -> &'static [u8; CURVE] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -156,6 +184,22 @@ mod tests {
         assert_eq!(Packing::Ten.value(&[0xff, 0x03], 0), 1023 << 6);
         assert_eq!(Packing::Twelve.value(&[0, 0, 0xff, 0x0f], 1), 4095 << 4);
         assert_eq!(Packing::Sixteen.value(&[0xff, 0xff], 0), 0xfffc);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_is_read_again(values in prop::collection::vec(any::<u16>(), 1..40)) {
+            use Packing::{Eight, Sixteen, Ten, TenPacked, Twelve, TwelvePacked};
+            for (packing, bits) in
+                [(Eight, 8), (TenPacked, 10), (TwelvePacked, 12), (Ten, 10), (Twelve, 12), (Sixteen, 14)]
+            {
+                let row = packing.packed(values.iter().copied());
+                prop_assert_eq!(row.len(), packing.row_bytes(values.len()));
+                for (at, value) in values.iter().enumerate() {
+                    prop_assert_eq!(packing.value(&row, at), value >> (16 - bits) << (16 - bits), "{:?}", packing);
+                }
+            }
+        }
     }
 
     #[test]

@@ -6,8 +6,9 @@
 //!
 //! All in integers, line by line: the stored rows that an output line sees become one, in 256ths, by bytes, whatever they
 //! mean; its values become pixels, which only this step needs a format for; those become the line's pixels; and they their
-//! colours (of a bare sensor's values, which are averaged as light: black taken off, balanced, and encoded by a table).  A line lies along the stored rows, so that memory is read as it lies; of a frame that is to be turned, lines
-//! become the input's columns.  The result is within one step of the exact mean.
+//! colours (a bare sensor's values are averaged as light; then black is taken off, colours are balanced, and a table
+//! encodes them).  A line lies along the stored rows, so that memory is read as it lies; of a frame that is to be turned,
+//! lines become the input's columns.  The result is within one step of the exact mean.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
