@@ -45,16 +45,16 @@ const ANY_COLOUR: [f32; 2] = [0.5, 4.0];
 
 /// What a sensor is told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// Rows.
-    pub(crate) exposure: u32,
+    pub exposure: u32,
     /// The code of the analogue gain.
-    pub(crate) gain: i32,
+    pub gain: i32,
 }
 
 /// What a bare sensor's pictures need, one after the other.
 #[derive(Debug)]
-pub(crate) struct Exposure {
+pub struct Exposure {
     /// `None`: nothing is known of it, and it is told nothing.
     sensor: Option<&'static Sensor>,
     /// Rows of a half-wave of the mains, which lamps flicker with.
@@ -74,7 +74,7 @@ pub(crate) struct Exposure {
 
 impl Exposure {
     /// For a sensor, with lamps that flicker twice as often as `mains` in Hz, if there are any.
-    pub(crate) fn new(sensor: Option<&'static Sensor>, mains: Option<u32>) -> Self {
+    pub fn new(sensor: Option<&'static Sensor>, mains: Option<u32>) -> Self {
         let half_wave = sensor.zip(mains).map(|(sensor, hertz)| {
             let half_wave = 1.0 / (2.0 * hertz as f32);
             half_wave / sensor.line.as_secs_f32()
@@ -101,7 +101,7 @@ impl Exposure {
     }
 
     /// What the sensor is to be told at first.
-    pub(crate) const fn settings(&self) -> Settings {
+    pub const fn settings(&self) -> Settings {
         self.settings
     }
 
@@ -111,7 +111,7 @@ impl Exposure {
     }
 
     /// What makes colours of the values now.
-    pub(crate) fn development(&self) -> Development {
+    pub fn development(&self) -> Development {
         let black = self.black();
         let [red, blue] = self.balance;
         // None below 1: what is full must stay white.
@@ -122,12 +122,12 @@ impl Exposure {
     }
 
     /// Notes where faces are in a picture of that size, as it is stored.
-    pub(crate) fn attend(&mut self, faces: &[Rect], size: (f32, f32), at: Duration) {
+    pub fn attend(&mut self, faces: &[Rect], size: (f32, f32), at: Duration) {
         self.attention.note(faces, size, at);
     }
 
     /// Reads a picture, if it is time to; what the sensor is to be told now, if that is something else than before.
-    pub(crate) fn observe(&mut self, frame: &Frame) -> Option<Settings> {
+    pub fn observe(&mut self, frame: &Frame) -> Option<Settings> {
         let now = frame.captured_at();
         if now < self.next {
             return None;

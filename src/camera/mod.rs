@@ -5,7 +5,7 @@
 //! end of a recording ends the loop.
 
 mod attempts;
-mod exposure;
+pub mod exposure;
 pub mod jpeg;
 mod markers;
 mod metering;
@@ -17,7 +17,7 @@ mod open;
 pub mod pictures;
 mod recording;
 mod ribbon;
-mod sensor;
+pub mod sensor;
 mod source;
 pub mod v4l2;
 pub mod view;

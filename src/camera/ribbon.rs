@@ -31,7 +31,7 @@ impl fmt::Display for Silent {
 pub(crate) fn silent_sensor(sys: &Path) -> Option<Silent> {
     let devices = fs::read_dir(sys.join("bus/i2c/devices")).ok()?;
     devices.flatten().map(|device| device.path()).find_map(|device| {
-        let sensor = sensor_of(&text(&device.join("name"))?)?;
+        let sensor = Sensor::by_name(&text(&device.join("name"))?)?;
         (!device.join("driver").exists()).then_some(Silent { name: sensor.name })
     })
 }
@@ -56,10 +56,6 @@ pub(crate) fn lens(sys: &Path) -> Option<Lens> {
     let (node, _) = names.iter().find(|(_, name)| name.starts_with("dw98"))?;
     let is_wide = names.iter().any(|(_, name)| name.starts_with("imx708_wide"));
     Some(Lens { node: Path::new("/dev").join(node), is_wide })
-}
-
-fn sensor_of(name: &str) -> Option<&'static Sensor> {
-    SENSORS.iter().find(|sensor| name == sensor.name)
 }
 
 fn text(path: &Path) -> Option<String> {

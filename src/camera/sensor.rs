@@ -8,36 +8,37 @@ use std::time::Duration;
 
 /// What is to be known of a sensor to take pictures with it.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Sensor {
+pub struct Sensor {
     /// As its driver, its device tree overlay, and `device` in `maskbell.toml` call it.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// As people call the camera that it sits on.
-    pub(crate) module: &'static str,
+    pub module: &'static str,
     /// Photosites of a row, and rows, of the mode that is used: of those with the whole field of view and 30 pictures a
     /// second the one nearest to what a look needs.
-    pub(crate) mode: (u32, u32),
+    pub mode: (u32, u32),
     /// How long it takes to read a row in that mode.
-    pub(crate) line: Duration,
+    pub line: Duration,
     /// Least rows of an exposure.
-    pub(crate) shortest: u32,
+    pub shortest: u32,
     /// Rows that an exposure is shorter than the time between pictures, at least.
-    pub(crate) margin: u32,
+    pub margin: u32,
     /// What analogue gain a code stands for.
-    pub(crate) gain: Gain,
+    pub gain: Gain,
     /// The codes that its driver takes: no two of these sensors have the same.
-    pub(crate) codes: [i32; 2],
+    pub codes: [i32; 2],
     /// The highest gain that is used: beyond it there is little but noise.
-    pub(crate) most_gain: f32,
+    pub most_gain: f32,
     /// What it sends where there is no light, as if it had 16 bits.
-    pub(crate) black: u16,
-    /// Least and most that red and blue are to be multiplied with: under an overcast sky and under a bulb.
-    pub(crate) red: [f32; 2],
-    pub(crate) blue: [f32; 2],
+    pub black: u16,
+    /// Least and most that red is to be multiplied with: under a bulb and under an overcast sky.
+    pub red: [f32; 2],
+    /// Least and most that blue is to be multiplied with: under an overcast sky and under a bulb.
+    pub blue: [f32; 2],
 }
 
 /// How a sensor codes its analogue gain.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Gain {
+pub enum Gain {
     /// Sixteenths.
     Sixteenths,
     /// N ÷ (N − code).
@@ -46,7 +47,7 @@ pub(crate) enum Gain {
 
 impl Gain {
     /// The gain of a code; at least 1.
-    pub(crate) fn factor(self, code: i32) -> f32 {
+    pub fn factor(self, code: i32) -> f32 {
         match self {
             Self::Sixteenths => code as f32 / 16.0,
             Self::Of(whole) => f32::from(whole) / (i32::from(whole) - code).max(1) as f32,
@@ -74,8 +75,13 @@ impl Sensor {
     }
 
     /// Most rows of an exposure.
-    pub(crate) const fn longest(&self) -> u32 {
+    pub const fn longest(&self) -> u32 {
         self.rows() - self.margin
+    }
+
+    /// The sensor that its driver calls so.
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        SENSORS.iter().find(|sensor| sensor.name == name)
     }
 
     /// The sensor whose driver takes these codes of analogue gain.

@@ -119,11 +119,11 @@ fn it_is_set_up_in_the_mode_with_its_whole_view_and_upright() {
 
 #[test]
 fn it_follows_the_light_and_whoever_stands_in_it() {
-    let light = Rc::new(Cell::new(1e-5));
+    let light = Rc::new(Cell::new(2e-5));
     let machine = Machine::with(module_2(&light));
     let mut camera = V4l2Camera::new(options(&machine));
     let mut seen = Vec::new();
-    for now in [1e-5, 1e-2, 1e-4] {
+    for now in [2e-5, 1e-2, 1e-4] {
         light.set(now);
         assert_eq!(pictures(&mut camera, 30), 30);
         let exposure = control(&machine, sys::V4L2_CID_EXPOSURE) as f32;
@@ -202,4 +202,42 @@ fn one_that_is_set_up_for_libcamera_is_told_what_to_write() {
     let machine = Machine::with(device);
     let found = list(&options(&machine)).remove(0).to_string();
     assert!(found.contains("dtoverlay=imx219,media-controller=0"), "{found}");
+}
+
+#[test]
+fn one_that_another_program_uses_or_that_sends_something_unknown_is_told_and_taken_as_soon_as_it_can_be() {
+    let light = Rc::new(Cell::new(1e-4));
+    let machine = Machine::with(module_2(&light));
+    machine.camera(|device| {
+        device.refuse = Box::new(|request, _| (request == vidioc::VIDIOC_S_FMT).then_some(libc::EBUSY));
+    });
+    let mut camera = V4l2Camera::new(options(&machine));
+    for _ in 0..10 {
+        assert_eq!(fault(&mut camera), Some(Fault::NoFrames));
+    }
+    machine.camera(|device| {
+        device.refuse = Box::new(|_, _| None);
+        device.odd = Box::new(|pix| pix.pixelformat = u32::from_le_bytes(*b"pXAA"));
+    });
+    for _ in 0..10 {
+        assert_eq!(fault(&mut camera), Some(Fault::NoFrames));
+    }
+    machine.camera(|device| device.odd = Box::new(|_| ()));
+    machine.pass(Duration::from_secs(10));
+    assert!(pictures(&mut camera, 30) > 10);
+}
+
+#[test]
+fn one_whose_node_is_gone_is_no_camera_until_it_is_back() {
+    let light = Rc::new(Cell::new(1e-4));
+    let machine = Machine::with(module_2(&light));
+    let mut camera = V4l2Camera::new(options(&machine));
+    assert_eq!(pictures(&mut camera, 10), 10);
+    machine.unplug();
+    for _ in 0..10 {
+        assert_eq!(fault(&mut camera), Some(Fault::NoCamera));
+    }
+    machine.plug(module_2(&light));
+    machine.pass(Duration::from_secs(10));
+    assert!(pictures(&mut camera, 30) > 10);
 }

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+mod plot;
+
 use super::*;
 use crate::camera::sensor::{INTERVAL, SENSORS};
 use crate::frame::{Order, Packing, PixelFormat};
