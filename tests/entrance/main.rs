@@ -65,6 +65,12 @@ const DIM_CAMERA: Model = Model {
     formats: &[VideoFormat { encoding: Encoding::Bayer10(30), width: 640, height: 480 }],
 };
 
+const BRIGHT_CAMERA: Model = Model {
+    name: "Camera that sends more light than its sensor can hold",
+    product: 0x0007,
+    formats: &[VideoFormat { encoding: Encoding::Bayer8(200), width: 640, height: 480 }],
+};
+
 /// Looks at a visitor after which silence counts: twice what a reminder takes.
 const LOOKS: usize = 16;
 
@@ -211,6 +217,12 @@ fn who_comes_bare_is_reminded_seen_as_the_ribbon_packs_it() {
 #[ignore = "needs QEMU: tests/entrance/setup.sh"]
 fn who_comes_bare_is_reminded_seen_by_a_bare_sensor_in_the_dark() {
     Entrance::open(DIM_CAMERA).visits();
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn who_comes_bare_is_reminded_seen_by_a_bare_sensor_in_the_sun() {
+    Entrance::open(BRIGHT_CAMERA).visits();
 }
 
 #[test]
