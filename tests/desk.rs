@@ -211,7 +211,7 @@ fn no_box_is_inside_out() {
         "check",
         "--json",
         "--face-threshold",
-        "0.01",
+        "0.001",
         "--presence-threshold",
         "0",
         text(folder.path()),

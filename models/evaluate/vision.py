@@ -13,7 +13,7 @@ import numpy as np
 
 FACE_HEIGHT, FACE_WIDTH = 240, 320
 FACE_STRIDES = (8, 16, 32)
-FACE_THRESHOLD = 0.6
+FACE_THRESHOLD = 0.5
 """Least score of a face."""
 PRESENCE_THRESHOLD = 0.4
 """Least presence of a face that is reported."""

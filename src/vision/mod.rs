@@ -99,7 +99,7 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { face: 0.6, presence: 0.4, least_face: 16.0, mouth: 0.5, nose: 0.7, covered: 0.4 }
+        Self { face: 0.5, presence: 0.4, least_face: 16.0, mouth: 0.5, nose: 0.7, covered: 0.4 }
     }
 }
 
