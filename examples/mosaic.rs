@@ -5,7 +5,7 @@
 //! Each picture of a folder becomes what the sensor of a Camera Module 2 sends of it, in a room whose white fills its
 //! photosites at the longest exposure and an analogue gain of GAIN, and under a lamp between a bulb and an overcast sky:
 //! one of four colours a photosite, mixed as its filters mix them, with noise, in ten bits.  Exposure and white balance
-//! follow for so many pictures as a camera sends in a second and a half, then faces are looked for once; then the same
+//! follow for so many pictures as a camera sends in a second and a bit, then faces are looked for once; then the same
 //! again, with the faces that were seen.  Prints a line a picture as `maskbell check --json --one-look` does.
 //!
 //! The same picture has the same lamp and the same noise each time.
@@ -46,11 +46,11 @@ const READ_NOISE: f32 = 40.0;
 const DELAY: usize = 2;
 
 /// Pictures, 30 a second, for which exposure and white balance follow: they have settled after a second.
-const PICTURES: u32 = 45;
+const PICTURES: u32 = 36;
 const INTERVAL: Duration = Duration::from_millis(33);
 
 /// Longest side of the picture that they follow: its light is read at 40 × 30 points.
-const METERED: u32 = 160;
+const METERED: u32 = 80;
 
 /// Light on each photosite, row by row, before it is exposed: 1 is white.
 struct Scene {

@@ -9,6 +9,9 @@ use crate::geometry::Rect;
 const COLUMNS: usize = 40;
 const ROWS: usize = 30;
 
+/// Part of the picture that is darker than what must not become too bright, while no face is known.
+const NOT_BRIGHT: f32 = 0.85;
+
 /// Points on each side of a face.
 const FACE_POINTS: usize = 8;
 
@@ -33,6 +36,8 @@ const ENOUGH: usize = COLUMNS * ROWS / 20;
 pub(crate) struct Metered {
     /// The light of a point that [`DARKER`] of the picture is darker than; 1 if that is full.
     pub(crate) picture: f32,
+    /// The light of a point that [`NOT_BRIGHT`] of the picture is darker than; 1 if that is full.
+    pub(crate) bright: f32,
     /// The median of the faces' points, if faces are known.
     pub(crate) faces: Option<f32>,
     /// Mean red, green and blue, unless there is too little or too much light to tell.
@@ -115,7 +120,8 @@ pub(crate) fn read(frame: &Frame, white: [f32; 3], attention: &Attention) -> Opt
         }
     }
     let faces = (!skins.is_empty()).then(|| quantile(skins, 0.5));
-    Some(Metered { picture: quantile(&mut lights, DARKER), faces, colours })
+    let picture = quantile(&mut lights, DARKER);
+    Some(Metered { picture, bright: quantile(&mut lights, NOT_BRIGHT), faces, colours })
 }
 
 /// The value that so large a part of them is below.

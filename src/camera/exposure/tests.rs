@@ -247,7 +247,7 @@ fn an_unknown_sensor_is_told_nothing_and_its_pictures_are_multiplied() {
     }
     // 14 of 256 are 5.5 %.
     let gains = exposure.development().gains;
-    assert_eq!(gains.map(|gain| gain / 8), [745 / 8; 3], "{gains:?}");
+    assert_eq!(gains.map(|gain| gain / 8), [562 / 8; 3], "{gains:?}");
 }
 
 #[test]

@@ -22,9 +22,9 @@ const PANELS: [(&str, [f32; 2], &[f32]); 4] = [
     ("exposure, ms", [0.05, 50.0], &[0.1, 1.0, 10.0, 30.0]),
     ("analogue gain", [0.8, 16.0], &[1.0, 2.0, 4.0, 8.0]),
     (
-        "light seen of the wall (then of the face): 0.16 is wanted (of a known face 0.18), 1 is full",
+        "light seen of the wall (then of the face): 0.12 is wanted (of a known face 0.18), 1 is full",
         [0.002, 2.0],
-        &[0.01, 0.16, 1.0],
+        &[0.01, 0.12, 1.0],
     ),
 ];
 
