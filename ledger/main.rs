@@ -12,7 +12,7 @@ use std::thread::yield_now;
 use std::time::Duration;
 
 use maskbell::camera::jpeg::JpegDecoder;
-use maskbell::frame::{Frame, Orientation, PixelFormat, Rotation};
+use maskbell::frame::{Frame, Order, Orientation, Packing, PixelFormat, Rotation};
 use maskbell::geometry::Rect;
 use maskbell::memory::Allocator;
 use maskbell::policy::{Policy, Times};
@@ -32,8 +32,20 @@ const WIDTH: usize = 640;
 const HEIGHT: usize = 480;
 
 /// Every layout that a camera may send.
-const FORMATS: [PixelFormat; 5] =
-    [PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Yu12, PixelFormat::Rgb, PixelFormat::Grey];
+const FORMATS: [PixelFormat; 9] = [
+    PixelFormat::Yuyv,
+    PixelFormat::Nv12,
+    PixelFormat::Yu12,
+    PixelFormat::Rgb,
+    PixelFormat::Grey,
+    PixelFormat::Bayer(Order::Rggb, Packing::Eight),
+    BAYER,
+    PixelFormat::Bayer(Order::Bggr, Packing::TwelvePacked),
+    PixelFormat::Bayer(Order::Bggr, Packing::Ten),
+];
+
+/// What a Camera Module 2 sends.
+const BAYER: PixelFormat = PixelFormat::Bayer(Order::Rggb, Packing::TenPacked);
 
 fn main() -> Result<(), Box<dyn Error>> {
     match env::args().nth(1) {
@@ -111,6 +123,12 @@ fn stages() -> Result<(), Box<dyn Error>> {
         let frame = decoder.decode(BARE, Duration::ZERO)?;
         let faces = vision.look(&frame, Looks::One)?;
         Ok::<_, Box<dyn Error>>(policy.observe(Duration::from_millis(200), &frame.bounds(), faces))
+    })?;
+    let data = as_format(BAYER, &bare);
+    let bayer = frame(&data, BAYER, WIDTH, HEIGHT)?;
+    stage("frame 640x480 Bayer, 1 faces", || {
+        let faces = vision.look(&bayer, Looks::One)?;
+        Ok::<_, Box<dyn Error>>(policy.observe(Duration::from_millis(300), &bayer.bounds(), faces))
     })?;
     for size in &LookSize::ALL[1..] {
         let mut stages = Stages::new(threshold, *size, 1)?;
@@ -191,7 +209,7 @@ fn quartered(rgb: &[u8]) -> Vec<u8> {
     output
 }
 
-/// An RGB picture in another layout, by BT.601's studio range.
+/// An RGB picture in another layout, by BT.601's studio range, or as the light of a bare sensor's pixels.
 fn as_format(format: PixelFormat, rgb: &[u8]) -> Vec<u8> {
     let pixel = |x: usize, y: usize| {
         let at = (y * WIDTH + x) * 3;
@@ -219,5 +237,23 @@ fn as_format(format: PixelFormat, rgb: &[u8]) -> Vec<u8> {
             .collect(),
         PixelFormat::Nv12 => luma().chain(chroma(1).zip(chroma(2)).flat_map(|(u, v)| [u, v])).collect(),
         PixelFormat::Yu12 => luma().chain(chroma(1)).chain(chroma(2)).collect(),
+        PixelFormat::Bayer(order, packing) => {
+            let photosites = match order {
+                Order::Rggb => [[0, 1], [1, 2]],
+                Order::Grbg => [[1, 0], [2, 1]],
+                Order::Gbrg => [[1, 2], [0, 1]],
+                Order::Bggr => [[2, 1], [1, 0]],
+            };
+            // IEC 61966-2-1.
+            let light = |encoded: u8| match f32::from(encoded) / 255.0 {
+                low if low <= 0.040_45 => low / 12.92,
+                high => ((high + 0.055) / 1.055).powf(2.4),
+            };
+            let row = |y: usize| {
+                let photosite = move |x: usize| rgb[(y / 2 * WIDTH + x / 2) * 3 + photosites[y % 2][x % 2]];
+                packing.packed((0..2 * WIDTH).map(|x| (light(photosite(x)) * 65535.0) as u16))
+            };
+            (0..2 * HEIGHT).flat_map(row).collect()
+        }
     }
 }

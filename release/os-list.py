@@ -40,7 +40,7 @@ def entry(image, board, url, tag, date):
         size, digest = measure(unpacked)
     return {
         "name": f"maskbell {tag} for {boards}",
-        "description": "A friendly mask reminder for an entrance: needs a USB camera and a piezo buzzer",
+        "description": "A friendly mask reminder for an entrance: needs a camera and a piezo buzzer",
         # One of Imager's own.
         "icon": "icons/use_custom.png",
         "url": f"{url.rstrip('/')}/{image.name}",

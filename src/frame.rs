@@ -1,5 +1,6 @@
 //! One picture as a camera delivers it: pixels, their layout, and when they were taken.
 
+pub(crate) mod bayer;
 mod orientation;
 // For people's eyes and for tests: the networks' inputs are filled by whole rows.
 #[cfg(any(test, feature = "desk"))]
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use crate::geometry::Rect;
 
+pub use bayer::{Development, Order, Packing};
 pub use orientation::{Orientation, Rotation};
 
 /// How the pixels of a [`Frame`] lie in memory (names as V4L2 uses them).
@@ -27,15 +29,20 @@ pub enum PixelFormat {
     Rgb,
     /// Luma alone, one byte a pixel, full range.
     Grey,
+    /// A bare sensor's values.  Four photosites, two of each of two rows, are a pixel: nothing is made up between them.
+    /// See [`Frame::developed`].
+    Bayer(Order, Packing),
 }
 
 impl PixelFormat {
-    /// Bytes of one row of `width` pixels without padding: of the luma plane for the planar formats.
+    /// Bytes of one row of `width` pixels without padding: of the luma plane for the planar formats, of one of a pixel's
+    /// two rows for a bare sensor's.
     pub const fn row_bytes(self, width: usize) -> usize {
         match self {
             Self::Yuyv => width.div_ceil(2) * 4,
             Self::Nv12 | Self::Yu12 | Self::Grey => width,
             Self::Rgb => width * 3,
+            Self::Bayer(_, packing) => packing.row_bytes(2 * width),
         }
     }
 
@@ -54,6 +61,7 @@ impl PixelFormat {
                 let chroma_stride = stride / 2;
                 stride * height + chroma_stride * (2 * chroma_rows - 1) + width.div_ceil(2)
             }
+            Self::Bayer(..) => stride * (2 * height - 1) + self.row_bytes(width),
         }
     }
 }
@@ -118,13 +126,15 @@ pub struct Frame<'a> {
     data: &'a [u8],
     captured_at: Duration,
     orientation: Orientation,
+    development: Development,
 }
 
 impl<'a> Frame<'a> {
     /// Longest side in pixels.  V4L2 and JPEG end at 65,535; products of two sides and a pixel's bytes fit 64 bits.
     pub const MAX_SIDE: usize = 65_535;
 
-    /// A picture of `width` × `height` pixels in `data`, whose rows start `stride` bytes apart, upright as it is stored.
+    /// A picture of `width` × `height` pixels (of a bare sensor: of half as many as photosites each way) in `data`, whose
+    /// rows start `stride` bytes apart, upright as it is stored.
     ///
     /// `captured_at` is the time since the source was opened, in the source's own clock.  Bytes beyond the picture
     /// are ignored (drivers pad).
@@ -146,7 +156,9 @@ impl<'a> Frame<'a> {
         let least = match format {
             // Half the stride must still hold half a row.
             PixelFormat::Yu12 | PixelFormat::Nv12 => width.div_ceil(2) * 2,
-            PixelFormat::Yuyv | PixelFormat::Rgb | PixelFormat::Grey => format.row_bytes(width),
+            PixelFormat::Yuyv | PixelFormat::Rgb | PixelFormat::Grey | PixelFormat::Bayer(..) => {
+                format.row_bytes(width)
+            }
         };
         if stride < least || stride > u32::MAX as usize {
             return Err(FrameError::Stride { stride, width, format, least });
@@ -159,7 +171,18 @@ impl<'a> Frame<'a> {
             return Err(FrameError::Short { got: data.len(), expected });
         }
         let orientation = Orientation { rotation: Rotation::None, mirror: false };
-        Ok(Self { width, height, stride, format, data, captured_at, orientation })
+        let development = Development { black: 0, gains: [Development::ONE; 3] };
+        Ok(Self { width, height, stride, format, data, captured_at, orientation, development })
+    }
+
+    /// The same picture of a bare sensor, with what makes colours of its values; other formats have their colours.
+    pub const fn developed(self, development: Development) -> Self {
+        Self { development, ..self }
+    }
+
+    /// What makes colours of a bare sensor's values.
+    pub const fn development(&self) -> Development {
+        self.development
     }
 
     /// The same picture, to be seen through `orientation`.  No pixel is moved: who reads them turns them.
@@ -187,7 +210,25 @@ impl<'a> Frame<'a> {
         Rect::new(0.0, 0.0, self.width() as f32, self.height() as f32)
     }
 
-    /// Bytes from the start of a stored row to that of the next (of luma, for planar formats).
+    /// A box on the upright frame as a box on the frame as it is stored.
+    pub fn stored(&self, upright: &Rect) -> Rect {
+        let (width, height) = (self.width() as f32, self.height() as f32);
+        let Rect { mut left, mut top, mut right, mut bottom } = *upright;
+        if self.orientation.reverses_columns() {
+            (left, right) = (width - right, width - left);
+        }
+        if self.orientation.reverses_rows() {
+            (top, bottom) = (height - bottom, height - top);
+        }
+        if self.orientation.swaps_axes() {
+            Rect::new(top, left, bottom, right)
+        } else {
+            Rect::new(left, top, right, bottom)
+        }
+    }
+
+    /// Bytes from the start of a stored row to that of the next (of luma, for planar formats; of photosites, for a bare
+    /// sensor's).
     pub const fn stride(&self) -> usize {
         self.stride
     }
@@ -200,6 +241,29 @@ impl<'a> Frame<'a> {
     /// The pixels as they are stored: at least [`PixelFormat::frame_bytes`] bytes.
     pub const fn data(&self) -> &'a [u8] {
         self.data
+    }
+
+    /// The values of the photosites of the pixel in a stored `row` and `column`, as if they had 16 bits: red, the mean of
+    /// the two green ones, blue.  `None` if this is no bare sensor's.
+    ///
+    /// # Panics
+    ///
+    /// May panic outside the frame.
+    pub(crate) fn photosites(&self, row: usize, column: usize) -> Option<[u16; 3]> {
+        let PixelFormat::Bayer(order, packing) = self.format else { return None };
+        let value = |down: usize, right: usize| {
+            packing.value(&self.data[(2 * row + down) * self.stride..], 2 * column + right)
+        };
+        let (red_down, red_right) = match order {
+            Order::Rggb => (0, 0),
+            Order::Grbg => (0, 1),
+            Order::Gbrg => (1, 0),
+            Order::Bggr => (1, 1),
+        };
+        // The green ones lie beside the red one and below or above it; the blue one across.
+        let (green, other) = (value(red_down, 1 - red_right), value(1 - red_down, red_right));
+        let blue = value(1 - red_down, 1 - red_right);
+        Some([value(red_down, red_right), green.midpoint(other), blue])
     }
 
     /// When the picture was taken: time since the source was opened, in the source's own clock.
@@ -230,6 +294,10 @@ mod tests {
             (PixelFormat::Yu12, 4, 12 + 8),
             (PixelFormat::Rgb, 9, 27),
             (PixelFormat::Grey, 3, 9),
+            (PixelFormat::Bayer(Order::Rggb, Packing::Eight), 8, 8 * 5 + 6),
+            (PixelFormat::Bayer(Order::Rggb, Packing::TenPacked), 10, 60),
+            (PixelFormat::Bayer(Order::Rggb, Packing::TwelvePacked), 12, 12 * 5 + 9),
+            (PixelFormat::Bayer(Order::Rggb, Packing::Sixteen), 12, 72),
         ] {
             assert_eq!(frame(format, (3, 3), stride, bytes), Ok(()), "{format:?}");
             let short = frame(format, (3, 3), stride, bytes - 1);
@@ -251,6 +319,7 @@ mod tests {
             (PixelFormat::Yu12, 3),
             (PixelFormat::Rgb, 8),
             (PixelFormat::Grey, 2),
+            (PixelFormat::Bayer(Order::Rggb, Packing::TenPacked), 9),
         ] {
             let result = frame(format, (3, 3), stride, 1000);
             assert!(matches!(result, Err(FrameError::Stride { .. })), "{format:?}: {result:?}");
@@ -262,6 +331,30 @@ mod tests {
         let refused = frame(PixelFormat::Yu12, (3, 3), 5, 1000).unwrap_err();
         assert!(refused.to_string().ends_with("it must be even"), "{refused}");
         assert_eq!(frame(PixelFormat::Nv12, (3, 3), 5, 1000), Ok(()));
+    }
+
+    #[test]
+    fn a_box_is_where_its_pixel_is_stored() {
+        // 4 × 3 pixels, one of them white.
+        let (stored_x, stored_y) = (1, 2);
+        let mut data = [0; 12];
+        data[stored_y * 4 + stored_x] = 255;
+        let stored = Frame::new(&data, PixelFormat::Grey, 4, 3, 4, Duration::ZERO).unwrap();
+        let expected = Rect::centred(stored_x as f32 + 0.5, stored_y as f32 + 0.5, 1.0, 1.0);
+        for (degrees, mirror, upright) in [
+            (0, false, (1, 2)),
+            (0, true, (2, 2)),
+            (90, false, (0, 1)),
+            (90, true, (2, 1)),
+            (180, false, (2, 0)),
+            (270, false, (2, 2)),
+        ] {
+            let rotation = Rotation::from_degrees(degrees).unwrap();
+            let frame = stored.oriented(Orientation { rotation, mirror });
+            let (x, y) = upright;
+            let seen = Rect::centred(x as f32 + 0.5, y as f32 + 0.5, 1.0, 1.0);
+            assert_eq!(frame.stored(&seen), expected, "{degrees}° {mirror}");
+        }
     }
 
     #[test]

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use crate::camera::view::View;
 use crate::camera::{Capture, Fault, Source};
 use crate::frame::{Frame, Orientation};
+use crate::geometry::Rect;
 use crate::policy::{Call, Policy, Times};
 use crate::runtime::RuntimeError;
-use crate::vision::{self, Chosen, Faces, Looks, Vision};
+use crate::vision::{self, Chosen, Faces, Looks, MAX_FACES, Vision};
 
 /// What one turn of the loop brought.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,8 @@ pub struct Watch {
     policy: Policy,
     view: View,
     orientation: Orientation,
+    /// Where faces are in the last frame, as it is stored.
+    stored: heapless::Vec<Rect, MAX_FACES>,
 }
 
 impl Watch {
@@ -54,7 +57,13 @@ impl Watch {
         times: Times,
         orientation: Orientation,
     ) -> Result<Self, RuntimeError> {
-        Ok(Self { vision: Vision::new(options)?, policy: Policy::new(times), view: View::new(), orientation })
+        Ok(Self {
+            vision: Vision::new(options)?,
+            policy: Policy::new(times),
+            view: View::new(),
+            orientation,
+            stored: heapless::Vec::new(),
+        })
     }
 
     /// How frames are looked at.
@@ -88,7 +97,11 @@ impl Watch {
                     let frame = frame.oriented(self.orientation);
                     let faces = self.vision.look(&frame, Looks::One)?;
                     let call = self.policy.observe(frame.captured_at(), &frame.bounds(), faces);
-                    report(Turn::Seen { frame: &frame, faces, call, took: arrived.elapsed() })
+                    self.stored.clear();
+                    self.stored.extend(faces.iter().map(|face| frame.stored(&face.bounds)));
+                    let flow = report(Turn::Seen { frame: &frame, faces, call, took: arrived.elapsed() });
+                    source.attend(&self.stored);
+                    flow
                 }
                 Capture::Fault { fault, .. } => {
                     if fault != Fault::BadFrame {

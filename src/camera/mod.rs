@@ -5,8 +5,10 @@
 //! end of a recording ends the loop.
 
 mod attempts;
+pub mod exposure;
 pub mod jpeg;
 mod markers;
+mod metering;
 pub mod mjpeg;
 mod negotiate;
 #[cfg(feature = "desk")]
@@ -14,6 +16,8 @@ mod open;
 #[cfg(feature = "desk")]
 pub mod pictures;
 mod recording;
+mod ribbon;
+pub mod sensor;
 mod source;
 pub mod v4l2;
 pub mod view;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use crate::camera::jpeg;
-use crate::frame::PixelFormat;
+use crate::frame::{Order, Packing, PixelFormat};
 
 /// How a camera sends its pictures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,16 +14,47 @@ pub(crate) enum Encoding {
 }
 
 /// Formats by their V4L2 names, best first: those that hold luma and chroma as they are, then what costs more
-/// bandwidth, then what has no colour, then what must be decoded.
-const FORMATS: [([u8; 4], Encoding); 7] = [
+/// bandwidth, then what a bare sensor sends (no camera offers anything else beside), then what has no colour, then what
+/// must be decoded.
+///
+/// Of a bare sensor's those with 10 and 12 bits come first, since 8 are too few for the dark, and of them the packed ones.
+const FORMATS: [([u8; 4], Encoding); 31] = [
     (*b"YUYV", Encoding::Raw(PixelFormat::Yuyv)),
     (*b"NV12", Encoding::Raw(PixelFormat::Nv12)),
     (*b"YU12", Encoding::Raw(PixelFormat::Yu12)),
     (*b"RGB3", Encoding::Raw(PixelFormat::Rgb)),
+    (*b"pRAA", bayer(Order::Rggb, Packing::TenPacked)),
+    (*b"pgAA", bayer(Order::Grbg, Packing::TenPacked)),
+    (*b"pGAA", bayer(Order::Gbrg, Packing::TenPacked)),
+    (*b"pBAA", bayer(Order::Bggr, Packing::TenPacked)),
+    (*b"pRCC", bayer(Order::Rggb, Packing::TwelvePacked)),
+    (*b"pgCC", bayer(Order::Grbg, Packing::TwelvePacked)),
+    (*b"pGCC", bayer(Order::Gbrg, Packing::TwelvePacked)),
+    (*b"pBCC", bayer(Order::Bggr, Packing::TwelvePacked)),
+    (*b"RG10", bayer(Order::Rggb, Packing::Ten)),
+    (*b"BA10", bayer(Order::Grbg, Packing::Ten)),
+    (*b"GB10", bayer(Order::Gbrg, Packing::Ten)),
+    (*b"BG10", bayer(Order::Bggr, Packing::Ten)),
+    (*b"RG12", bayer(Order::Rggb, Packing::Twelve)),
+    (*b"BA12", bayer(Order::Grbg, Packing::Twelve)),
+    (*b"GB12", bayer(Order::Gbrg, Packing::Twelve)),
+    (*b"BG12", bayer(Order::Bggr, Packing::Twelve)),
+    (*b"RG16", bayer(Order::Rggb, Packing::Sixteen)),
+    (*b"GR16", bayer(Order::Grbg, Packing::Sixteen)),
+    (*b"GB16", bayer(Order::Gbrg, Packing::Sixteen)),
+    (*b"BYR2", bayer(Order::Bggr, Packing::Sixteen)),
+    (*b"RGGB", bayer(Order::Rggb, Packing::Eight)),
+    (*b"GRBG", bayer(Order::Grbg, Packing::Eight)),
+    (*b"GBRG", bayer(Order::Gbrg, Packing::Eight)),
+    (*b"BA81", bayer(Order::Bggr, Packing::Eight)),
     (*b"GREY", Encoding::Raw(PixelFormat::Grey)),
     (*b"MJPG", Encoding::Jpeg),
     (*b"JPEG", Encoding::Jpeg),
 ];
+
+const fn bayer(order: Order, packing: Packing) -> Encoding {
+    Encoding::Raw(PixelFormat::Bayer(order, packing))
+}
 
 /// Pictures a second below which another format or size is better, even a compressed one.
 ///
@@ -38,9 +69,9 @@ const LEAST_SIZE: (u32, u32) = (320, 240);
 pub struct Mode {
     /// The format's V4L2 name.
     pub fourcc: [u8; 4],
-    /// Pixels.
+    /// Pixels; of a bare sensor, photosites.
     pub width: u32,
-    /// Pixels.
+    /// Pixels; of a bare sensor, photosites.
     pub height: u32,
     /// Most pictures a second, if the camera says.
     pub rate: Option<f32>,
@@ -51,6 +82,21 @@ impl fmt::Display for Mode {
         let name = self.fourcc.escape_ascii();
         write!(f, "{name} {}×{}", self.width, self.height)?;
         self.rate.map_or(Ok(()), |rate| write!(f, " at {rate:.0}/s"))
+    }
+}
+
+impl Encoding {
+    /// Width and height in pixels of a picture, of which a driver says these.
+    pub(crate) const fn pixels(self, width: u32, height: u32) -> (u32, u32) {
+        match self {
+            Self::Raw(PixelFormat::Bayer(..)) => (width / 2, height / 2),
+            Self::Raw(_) | Self::Jpeg => (width, height),
+        }
+    }
+
+    /// Whether it is what a bare sensor sends.
+    pub(crate) const fn is_bare(self) -> bool {
+        matches!(self, Self::Raw(PixelFormat::Bayer(..)))
     }
 }
 
@@ -65,15 +111,19 @@ pub(crate) fn encoding(fourcc: [u8; 4]) -> Option<Encoding> {
 /// nearest to `preferred`, then the format.
 pub(crate) fn ranked(offers: &[Mode], preferred: (u32, u32), wanted: Option<[u8; 4]>) -> Vec<Mode> {
     let rank = |mode: &Mode| FORMATS.iter().position(|(name, _)| *name == mode.fourcc);
+    let size = |mode: &Mode| {
+        encoding(mode.fourcc).map_or((0, 0), |encoding| encoding.pixels(mode.width, mode.height))
+    };
     let usable = |mode: &&Mode| {
-        let pixels = mode.width as usize * mode.height as usize;
-        rank(mode).is_some() && (1..=jpeg::MAX_PIXELS).contains(&pixels)
+        let (width, height) = size(mode);
+        (1..=jpeg::MAX_PIXELS).contains(&(width as usize * height as usize))
     };
     let cost = |mode: &Mode| {
         let rate = mode.rate.unwrap_or(f32::MAX);
         let unwanted = wanted.is_some_and(|wanted| wanted != mode.fourcc);
-        let too_small = mode.width < LEAST_SIZE.0 || mode.height < LEAST_SIZE.1;
-        let distance = mode.width.abs_diff(preferred.0) + mode.height.abs_diff(preferred.1);
+        let (width, height) = size(mode);
+        let too_small = width < LEAST_SIZE.0 || height < LEAST_SIZE.1;
+        let distance = width.abs_diff(preferred.0) + height.abs_diff(preferred.1);
         (unwanted, too_small, rate < LEAST_RATE, distance, rank(mode), Reverse(rate as u32))
     };
     let mut modes: Vec<_> = offers.iter().filter(usable).copied().collect();
@@ -137,6 +187,36 @@ mod tests {
             offers.pop();
         }
         assert_eq!(choose(&offers, VGA, None), None);
+    }
+
+    #[test]
+    fn of_a_bare_sensor_four_photosites_are_a_pixel() {
+        let offers = [
+            mode(b"pRAA", 640, 480, 30.0),
+            mode(b"pRAA", 1640, 1232, 30.0),
+            mode(b"pRAA", 3280, 2464, 15.0),
+            mode(b"RG10", 1640, 1232, 30.0),
+            mode(b"RGGB", 1640, 1232, 30.0),
+        ];
+        assert_eq!(chosen(&offers), "pRAA 1640×1232 at 30/s");
+        assert_eq!(chosen(&offers[..1]), "pRAA 640×480 at 30/s");
+        assert_eq!(chosen(&offers[3..]), "RG10 1640×1232 at 30/s");
+        // 2304×1296 pixels.
+        assert_eq!(chosen(&[mode(b"pRAA", 4608, 2592, 14.0)]), "none");
+    }
+
+    #[test]
+    fn every_order_of_a_bare_sensor_has_its_name_in_every_packing() {
+        // BA81 and BYR2 are from before the names had an order.
+        for (name, order) in
+            [(b"pgCC", Order::Grbg), (b"BA10", Order::Grbg), (b"BA81", Order::Bggr), (b"BYR2", Order::Bggr)]
+        {
+            let Some(Encoding::Raw(PixelFormat::Bayer(is, _))) = encoding(*name) else { panic!("{name:?}") };
+            assert_eq!(is, order, "{name:?}");
+        }
+        let distinct: std::collections::HashSet<_> =
+            FORMATS.iter().map(|(name, encoding)| (name, format!("{encoding:?}"))).collect();
+        assert_eq!(distinct.len(), FORMATS.len());
     }
 
     #[test]

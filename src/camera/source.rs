@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::camera::recording::OpenError;
 use crate::camera::view::Blindness;
 use crate::frame::Frame;
+use crate::geometry::Rect;
 
 /// What a source has to say when it is asked for a picture.
 #[derive(Debug)]
@@ -39,7 +40,9 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoCamera => f.write_str("no camera: plug in a USB camera"),
+            Self::NoCamera => {
+                f.write_str("no camera: plug in a USB camera, or see to the ribbon of the Pi's own")
+            }
             Self::NoFrames => {
                 f.write_str("the camera sends no pictures: check its cable, or plug it in again")
             }
@@ -57,6 +60,9 @@ pub trait Source {
     /// [`Capture::Fault`] when there is none: the caller feeds a watchdog.  A camera or a clip allocates nothing once the
     /// first frame has been delivered, as long as it stays the same; pictures are loaded one by one.
     fn next(&mut self) -> Capture<'_>;
+
+    /// Hears where faces are in the frame that it gave last, in pixels of it as it is stored: a camera may expose for them.
+    fn attend(&mut self, _faces: &[Rect]) {}
 
     /// Whether pictures come from a sensor.  A recording may hold a still, or what was dark, and is no fault.
     fn is_live(&self) -> bool {

@@ -1,4 +1,4 @@
-//! USB and other cameras, through Video4Linux.
+//! USB cameras and the Raspberry Pi's own, through Video4Linux.
 //!
 //! A [`V4l2Camera`] is always there, whether a camera is or not: it looks for one, asks it for a format that can be
 //! read, hands out its newest picture, and starts over when it is unplugged, falls silent, or another one comes in
@@ -6,6 +6,7 @@
 //!
 //! A driver that hangs in a system call hangs the caller, too: that is what the watchdog is for.
 
+mod bare;
 mod ioctl;
 
 use std::fmt;
@@ -24,12 +25,16 @@ use v4l::io::mmap::Stream;
 use v4l::io::traits::{CaptureStream, Stream as _};
 use v4l::v4l_sys::{V4L2_CAP_IO_MC, v4l2_capability};
 
+use self::bare::Bare;
 use self::ioctl::{Control, Sizes};
 use crate::camera::attempts::{self, Attempts};
 use crate::camera::jpeg::JpegDecoder;
 use crate::camera::negotiate::{Encoding, encoding, nearest_step, ranked, worthwhile};
+use crate::camera::ribbon;
+use crate::camera::sensor::Sensor;
 use crate::camera::source::{Capture, Fault, Source};
 use crate::frame::Frame;
+use crate::geometry::Rect;
 
 pub use crate::camera::negotiate::Mode;
 
@@ -120,12 +125,20 @@ pub enum Unusable {
     /// It is an output, a codec, an image processor, or sends something else than pictures.
     #[error("it is no camera")]
     NoCamera,
-    /// It is a camera of the kind that needs libcamera.
-    #[error("it sends raw sensor data, which only libcamera can process: use a USB camera")]
+    /// It is set up for libcamera.
+    #[error(
+        "it is set up for libcamera: on a Pi 3, Zero 2 W or 4 write `camera_auto_detect=0` into config.txt, and \
+         `dtoverlay=imx219,media-controller=0` with its sensor's name; on a Pi 5 use a USB camera"
+    )]
     NeedsPipeline,
     /// None of its formats can be read.
-    #[error("it sends none of YUYV, NV12, YU12, RGB3, GREY, MJPG in a size that can be used")]
+    #[error("it sends none of YUYV, NV12, YU12, RGB3, GREY, MJPG, Bayer in a size that can be used")]
     NoFormat,
+    /// It is a known sensor without the mode that is known of it.
+    #[error(
+        "its driver does not offer {0}×{1}, in which alone it is known: use a USB camera, or another kernel"
+    )]
+    NoMode(u32, u32),
 }
 
 fn explain(error: &io::Error) -> String {
@@ -136,6 +149,10 @@ fn explain(error: &io::Error) -> String {
             )
         }
         io::ErrorKind::ResourceBusy => format!("{error}: another program uses it"),
+        // What drivers say of a sensor that does not answer on I²C.
+        _ if error.raw_os_error() == Some(libc::EREMOTEIO) => {
+            format!("{error}: the sensor does not answer: see to both ends of the ribbon")
+        }
         _ => error.to_string(),
     }
 }
@@ -190,8 +207,12 @@ fn examine(node: PathBuf, options: &Options) -> Candidate {
     let mut name = String::new();
     let modes = open(&node).map_err(Unusable::Io).and_then(|device| {
         let capability = ioctl::capability(&device)?;
+        let sensor = bare::sensor(&device);
         name = text(&capability.card);
-        usable_modes(&device, &capability, options)
+        if let Some(Sensor { name: sensor, module, .. }) = sensor {
+            name = format!("{sensor}, {module}, {name}");
+        }
+        usable_modes(&device, &capability, &name, sensor, options)
     });
     Candidate { node, name, modes }
 }
@@ -214,10 +235,12 @@ fn text(field: &[u8]) -> String {
 fn usable_modes(
     device: &Device,
     capability: &v4l2_capability,
+    name: &str,
+    sensor: Option<&Sensor>,
     options: &Options,
 ) -> Result<Vec<Mode>, Unusable> {
     if let Which::Name(wanted) = &options.which
-        && !text(&capability.card).to_lowercase().contains(&wanted.to_lowercase())
+        && !name.to_lowercase().contains(&wanted.to_lowercase())
     {
         return Err(Unusable::OtherName);
     }
@@ -239,7 +262,14 @@ fn usable_modes(
     if capability.device_caps & V4L2_CAP_IO_MC != 0 {
         return Err(Unusable::NeedsPipeline);
     }
-    let modes = ranked(&offers(device, options), (options.width, options.height), options.format);
+    let mut offers = offers(device, options);
+    if let Some(Sensor { mode, .. }) = sensor {
+        offers.retain(|offer| (offer.width, offer.height) == *mode);
+        if offers.is_empty() {
+            return Err(Unusable::NoMode(mode.0, mode.1));
+        }
+    }
+    let modes = ranked(&offers, (options.width, options.height), options.format);
     if modes.is_empty() { Err(Unusable::NoFormat) } else { Ok(modes) }
 }
 
@@ -247,17 +277,19 @@ fn usable_modes(
 fn offers(device: &Device, options: &Options) -> Vec<Mode> {
     let mut modes = Vec::new();
     for fourcc in ioctl::formats(device).filter(|&format| encoding(format).is_some()) {
+        let photosites = if encoding(fourcc).is_some_and(Encoding::is_bare) { 2 } else { 1 };
+        let wanted = (options.width * photosites, options.height * photosites);
         let size = |sizes| match sizes {
             Sizes::One(width, height) => (width, height),
             Sizes::Range { width: [narrowest, widest, step], height: [lowest, highest, rise] } => (
-                nearest_step(options.width, narrowest, widest, step),
-                nearest_step(options.height, lowest, highest, rise),
+                nearest_step(wanted.0, narrowest, widest, step),
+                nearest_step(wanted.1, lowest, highest, rise),
             ),
         };
         let mut sizes: Vec<_> = ioctl::sizes(device, fourcc).map(size).collect();
         if sizes.is_empty() {
             // The driver does not enumerate; it will correct what it is asked for.
-            sizes.push((options.width, options.height));
+            sizes.push(wanted);
         }
         for (width, height) in sizes {
             let rates: Vec<_> = ioctl::rates(device, fourcc, (width, height)).collect();
@@ -286,6 +318,8 @@ struct Streaming {
     stride: usize,
     /// Only for encoded pictures.
     decoder: Option<JpegDecoder>,
+    /// Only for a bare sensor's.
+    bare: Option<Bare>,
     silent_waits: u32,
     bad_frames: u32,
     /// Good pictures since the start, up to [`LASTING_PICTURES`].
@@ -332,10 +366,22 @@ impl Streaming {
     fn start(node: &Path, id: String, mode: Mode, power_line: PowerLine) -> io::Result<Self> {
         let unusable = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
         let device = open(node)?;
+        let sensor = bare::sensor(&device);
+        if let Some(Sensor { name, module, .. }) = sensor {
+            log::info!("{}: the sensor is an {name} ({module})", node.display());
+            bare::set_upright(&device, node);
+        }
         let format = ioctl::set_format(&device, mode.fourcc, (mode.width, mode.height))?;
-        let (width, height) = (format.width as usize, format.height as usize);
+        // As the driver names it: the order of a sensor's colours is not always that which was asked for.
         let encoding = encoding(format.fourcc)
             .ok_or_else(|| unusable(format!("it insists on the format {}", format.fourcc.escape_ascii())))?;
+        if let Some(Sensor { mode, .. }) = sensor
+            && (format.width, format.height) != *mode
+        {
+            return Err(unusable(format!("it insists on {}×{} photosites", format.width, format.height)));
+        }
+        let (width, height) = encoding.pixels(format.width, format.height);
+        let (width, height) = (width as usize, height as usize);
         if let Some(rate) = mode.rate {
             // Not every driver lets itself be told; its own rate is fine, too.
             let _ = ioctl::set_rate(&device, rate.clamp(1.0, MAX_RATE) as u32);
@@ -348,7 +394,17 @@ impl Streaming {
                 (0, Some(decoder))
             }
         };
+        if encoding.is_bare() {
+            let (fourcc, stride) = (format.fourcc.escape_ascii(), format.stride);
+            log::info!(
+                "{}: {fourcc} {}×{}, {stride} bytes a row",
+                node.display(),
+                format.width,
+                format.height
+            );
+        }
         let mut stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)?;
+        let bare = encoding.is_bare().then(|| Bare::start(device, node, sensor, power_line));
         stream.set_timeout(WAIT);
         // `Stream::next` would do the start, but a time-out there leaves it in disorder.  Buffer 0 stays here: it is
         // the one that the first `next` gives to the driver before it takes another.
@@ -372,6 +428,7 @@ impl Streaming {
             height,
             stride,
             decoder,
+            bare,
             silent_waits: 0,
             bad_frames: 0,
             good_frames: 0,
@@ -443,7 +500,15 @@ impl Streaming {
         let bytes = unsafe { slice::from_raw_parts(newest.start, newest.length) };
         let frame = match (self.encoding, &mut self.decoder) {
             (Encoding::Raw(format), _) => {
-                Frame::new(bytes, format, self.width, self.height, self.stride, at).ok()
+                let frame = Frame::new(bytes, format, self.width, self.height, self.stride, at).ok();
+                match (frame, &mut self.bare) {
+                    (Some(frame), Some(bare)) => {
+                        let developed = frame.developed(bare.development());
+                        bare.look(&developed);
+                        Some(developed)
+                    }
+                    (frame, _) => frame,
+                }
             }
             (Encoding::Jpeg, Some(decoder)) => decoder.decode(bytes, at).ok(),
             (Encoding::Jpeg, None) => None,
@@ -494,6 +559,8 @@ pub struct V4l2Camera {
     attempts: Attempts,
     /// How often everything has failed, in a row.
     rounds: u32,
+    /// Whether it has been said why there is no camera.
+    has_said: bool,
 }
 
 impl fmt::Debug for V4l2Camera {
@@ -517,6 +584,7 @@ impl V4l2Camera {
             retry_at: now,
             attempts: Attempts::default(),
             rounds: 0,
+            has_said: false,
         }
     }
 
@@ -537,8 +605,10 @@ impl V4l2Camera {
             .unzip();
         if cameras.is_empty() {
             self.fault = Fault::NoCamera;
+            self.say_what_is_silent();
             return self.rest(RETRY);
         }
+        self.has_said = false;
         let Some(choice) = self.attempts.choose(&cameras, self.opened.elapsed()) else {
             log::warn!("the camera works in none of its formats and sizes: they are tried over again");
             self.attempts.forget();
@@ -558,6 +628,15 @@ impl V4l2Camera {
                 self.fault = Fault::NoFrames;
                 self.rest(RETRY);
             }
+        }
+    }
+
+    /// Tells the log, once, of a sensor that is named and does not answer.
+    fn say_what_is_silent(&mut self) {
+        if !mem::replace(&mut self.has_said, true)
+            && let Some(silent) = ribbon::silent_sensor(Path::new("/sys"))
+        {
+            log::warn!("{silent}");
         }
     }
 
@@ -596,6 +675,15 @@ impl V4l2Camera {
 impl Source for V4l2Camera {
     fn is_live(&self) -> bool {
         true
+    }
+
+    fn attend(&mut self, faces: &[Rect]) {
+        let at = self.opened.elapsed();
+        if let Some(streaming) = &mut self.streaming
+            && let Some(bare) = &mut streaming.bare
+        {
+            bare.attend(faces, (streaming.width as f32, streaming.height as f32), at);
+        }
     }
 
     fn next(&mut self) -> Capture<'_> {

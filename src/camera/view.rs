@@ -111,7 +111,12 @@ impl Sample {
             PixelFormat::Yuyv => (2, false),
             PixelFormat::Nv12 | PixelFormat::Yu12 => (1, false),
             PixelFormat::Rgb => (3, true),
-            PixelFormat::Grey => (1, true),
+            PixelFormat::Grey | PixelFormat::Bayer(..) => (1, true),
+        };
+        // BT.601: 0.299, 0.587, 0.114.
+        let luma_of = |rgb: [u8; 3]| {
+            let [red, green, blue] = rgb.map(i32::from);
+            (77 * red + 150 * green + 29 * blue) >> 8
         };
         let (width, height) = if frame.orientation().swaps_axes() {
             (frame.height(), frame.width())
@@ -130,12 +135,16 @@ impl Sample {
                 let x = (2 * column + 1) * width / (2 * CELLS * POINTS);
                 let at = y * frame.stride() + x * pixel;
                 let luma = match format {
+                    PixelFormat::Bayer(..) => {
+                        let [red, green, blue] = frame.photosites(y, x).unwrap_or_default();
+                        // As the sensor sent it: what is made of it changes with a still picture, too.
+                        fingerprint.add(u64::from(red) << 32 | u64::from(green) << 16 | u64::from(blue));
+                        luma_of(frame.development().encoded([red, green, blue]))
+                    }
                     PixelFormat::Rgb => {
                         let [red, green, blue] = [0, 1, 2].map(|channel| frame.data()[at + channel]);
                         fingerprint.add(u32::from_be_bytes([0, red, green, blue]).into());
-                        let [red, green, blue] = [red, green, blue].map(i32::from);
-                        // BT.601: 0.299, 0.587, 0.114.
-                        (77 * red + 150 * green + 29 * blue) >> 8
+                        luma_of([red, green, blue])
                     }
                     _ => {
                         let luma = frame.data()[at];
@@ -184,7 +193,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::frame::{Orientation, Rotation};
+    use crate::frame::{Order, Orientation, Packing, Rotation};
 
     const WIDTH: usize = 160;
     const HEIGHT: usize = 120;
@@ -309,9 +318,15 @@ mod tests {
             (true, false) => 188,
             (false, false) => 59,
         };
-        for format in
-            [PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Yu12, PixelFormat::Rgb, PixelFormat::Grey]
-        {
+        let bayer = PixelFormat::Bayer(Order::Gbrg, Packing::Eight);
+        for format in [
+            PixelFormat::Yuyv,
+            PixelFormat::Nv12,
+            PixelFormat::Yu12,
+            PixelFormat::Rgb,
+            PixelFormat::Grey,
+            bayer,
+        ] {
             let stride = format.row_bytes(WIDTH) + 16;
             let mut data = vec![255; format.frame_bytes(WIDTH, HEIGHT, stride)];
             for y in 0..HEIGHT {
@@ -321,6 +336,12 @@ mod tests {
                         PixelFormat::Nv12 | PixelFormat::Yu12 => data[y * stride + x] = luma(x, false),
                         PixelFormat::Rgb => data[y * stride + 3 * x..][..3].fill(luma(x, true)),
                         PixelFormat::Grey => data[y * stride + x] = luma(x, true),
+                        PixelFormat::Bayer(..) => {
+                            // 148 and 8 of 256, as sRGB.
+                            let light = if x < WIDTH / 2 { 148 } else { 8 };
+                            data[2 * y * stride + 2 * x..][..2].fill(light);
+                            data[(2 * y + 1) * stride + 2 * x..][..2].fill(light);
+                        }
                     }
                 }
             }

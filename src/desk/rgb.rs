@@ -1,6 +1,6 @@
 //! A camera's frame as plain RGB, to be shown.
 
-use crate::frame::pixels::{Grey, Nv12, Pixels, Rgb, Yu12, Yuyv};
+use crate::frame::pixels::{Bayer, Grey, Nv12, Pixels, Rgb, Yu12, Yuyv};
 use crate::frame::{Frame, PixelFormat};
 
 /// Writes `frame`, upright, into `rgb` as packed `R G B` rows without padding: width × height × 3 bytes.
@@ -14,6 +14,7 @@ pub fn from_frame(frame: &Frame<'_>, rgb: &mut Vec<u8>) {
         PixelFormat::Yuyv => convert(&Yuyv(*frame), frame, rgb),
         PixelFormat::Nv12 => convert(&Nv12(*frame), frame, rgb),
         PixelFormat::Yu12 => convert(&Yu12(*frame), frame, rgb),
+        PixelFormat::Bayer(..) => convert(&Bayer(*frame), frame, rgb),
     }
 }
 
@@ -26,7 +27,7 @@ fn convert<P: Pixels>(pixels: &P, frame: &Frame<'_>, rgb: &mut Vec<u8>) {
             let column = if orientation.reverses_columns() { width - 1 - column } else { column };
             let (row, column) = if orientation.swaps_axes() { (column, row) } else { (row, column) };
             // The cast saturates, so that 255.6 stays 255.
-            rgb.extend(P::rgb(pixels.at(row, column).map(f32::from)).map(|value| (value + 0.5) as u8));
+            rgb.extend(pixels.rgb(pixels.at(row, column)).map(|value| (value + 0.5) as u8));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reading single pixels of a frame, each layout in its own way.
 
-use super::Frame;
+use super::bayer::srgb;
+use super::{Development, Frame};
 
 /// A frame as three values a pixel, in its own colour space.
 pub(crate) trait Pixels {
@@ -9,10 +10,10 @@ pub(crate) trait Pixels {
     /// # Panics
     ///
     /// May panic outside the frame.
-    fn at(&self, row: usize, column: usize) -> [u8; 3];
+    fn at(&self, row: usize, column: usize) -> [f32; 3];
 
     /// The three values, or a mean of them, as red, green and blue of 0 to 255; may overshoot.
-    fn rgb(values: [f32; 3]) -> [f32; 3];
+    fn rgb(&self, values: [f32; 3]) -> [f32; 3];
 }
 
 /// BT.601, studio range (Y 16 to 235, U and V 16 to 240): ITU-R BT.601-7, 2.5.
@@ -27,13 +28,13 @@ pub(crate) struct Rgb<'a>(pub(crate) Frame<'a>);
 
 impl Pixels for Rgb<'_> {
     #[inline]
-    fn at(&self, row: usize, column: usize) -> [u8; 3] {
+    fn at(&self, row: usize, column: usize) -> [f32; 3] {
         let at = row * self.0.stride() + column * 3;
         let pixel = &self.0.data()[at..at + 3];
-        [pixel[0], pixel[1], pixel[2]]
+        [pixel[0], pixel[1], pixel[2]].map(f32::from)
     }
 
-    fn rgb(values: [f32; 3]) -> [f32; 3] {
+    fn rgb(&self, values: [f32; 3]) -> [f32; 3] {
         values
     }
 }
@@ -43,11 +44,11 @@ pub(crate) struct Grey<'a>(pub(crate) Frame<'a>);
 
 impl Pixels for Grey<'_> {
     #[inline]
-    fn at(&self, row: usize, column: usize) -> [u8; 3] {
-        [self.0.data()[row * self.0.stride() + column]; 3]
+    fn at(&self, row: usize, column: usize) -> [f32; 3] {
+        [f32::from(self.0.data()[row * self.0.stride() + column]); 3]
     }
 
-    fn rgb(values: [f32; 3]) -> [f32; 3] {
+    fn rgb(&self, values: [f32; 3]) -> [f32; 3] {
         values
     }
 }
@@ -57,13 +58,13 @@ pub(crate) struct Yuyv<'a>(pub(crate) Frame<'a>);
 
 impl Pixels for Yuyv<'_> {
     #[inline]
-    fn at(&self, row: usize, column: usize) -> [u8; 3] {
+    fn at(&self, row: usize, column: usize) -> [f32; 3] {
         let at = row * self.0.stride() + column / 2 * 4;
         let pair = &self.0.data()[at..at + 4];
-        [pair[column % 2 * 2], pair[1], pair[3]]
+        [pair[column % 2 * 2], pair[1], pair[3]].map(f32::from)
     }
 
-    fn rgb(values: [f32; 3]) -> [f32; 3] {
+    fn rgb(&self, values: [f32; 3]) -> [f32; 3] {
         studio_to_rgb(values)
     }
 }
@@ -73,13 +74,13 @@ pub(crate) struct Nv12<'a>(pub(crate) Frame<'a>);
 
 impl Pixels for Nv12<'_> {
     #[inline]
-    fn at(&self, row: usize, column: usize) -> [u8; 3] {
+    fn at(&self, row: usize, column: usize) -> [f32; 3] {
         let (stride, data) = (self.0.stride(), self.0.data());
         let chroma = stride * (self.0.height + row / 2) + column / 2 * 2;
-        [data[row * stride + column], data[chroma], data[chroma + 1]]
+        [data[row * stride + column], data[chroma], data[chroma + 1]].map(f32::from)
     }
 
-    fn rgb(values: [f32; 3]) -> [f32; 3] {
+    fn rgb(&self, values: [f32; 3]) -> [f32; 3] {
         studio_to_rgb(values)
     }
 }
@@ -89,15 +90,32 @@ pub(crate) struct Yu12<'a>(pub(crate) Frame<'a>);
 
 impl Pixels for Yu12<'_> {
     #[inline]
-    fn at(&self, row: usize, column: usize) -> [u8; 3] {
+    fn at(&self, row: usize, column: usize) -> [f32; 3] {
         let (stride, height, data) = (self.0.stride(), self.0.height, self.0.data());
         let chroma_stride = stride / 2;
         let u = stride * height + chroma_stride * (row / 2) + column / 2;
         let v = u + chroma_stride * height.div_ceil(2);
-        [data[row * stride + column], data[u], data[v]]
+        [data[row * stride + column], data[u], data[v]].map(f32::from)
     }
 
-    fn rgb(values: [f32; 3]) -> [f32; 3] {
+    fn rgb(&self, values: [f32; 3]) -> [f32; 3] {
         studio_to_rgb(values)
+    }
+}
+
+/// [`PixelFormat::Bayer`](super::PixelFormat::Bayer); the values are linear, with their floor, of 256.
+pub(crate) struct Bayer<'a>(pub(crate) Frame<'a>);
+
+impl Pixels for Bayer<'_> {
+    fn at(&self, row: usize, column: usize) -> [f32; 3] {
+        self.0.photosites(row, column).expect("made for these alone").map(|value| f32::from(value) / 256.0)
+    }
+
+    fn rgb(&self, values: [f32; 3]) -> [f32; 3] {
+        let Development { black, gains } = self.0.development();
+        std::array::from_fn(|colour| {
+            let light = (values[colour] - f32::from(black) / 256.0).max(0.0) / 256.0;
+            255.0 * srgb((light * f32::from(gains[colour]) / 256.0).min(1.0))
+        })
     }
 }

@@ -6,8 +6,9 @@
 //!
 //! All in integers, line by line: the stored rows that an output line sees become one, in 256ths, by bytes, whatever they
 //! mean; its values become pixels, which only this step needs a format for; those become the line's pixels; and they their
-//! colours.  A line lies along the stored rows, so that memory is read as it lies; of a frame that is to be turned, lines
-//! become the input's columns.  The result is within one step of the exact mean.
+//! colours (a bare sensor's values are averaged as light; then black is taken off, colours are balanced, and a table
+//! encodes them).  A line lies along the stored rows, so that memory is read as it lies; of a frame that is to be turned,
+//! lines become the input's columns.  The result is within one step of the exact mean.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -22,7 +23,8 @@ use std::ops::Range;
 use portable::Quad;
 use taps::{Axis, Pattern, Seen, Taps, WINDOW};
 
-use crate::frame::{Frame, PixelFormat};
+use crate::frame::bayer::curve;
+use crate::frame::{Frame, Packing, PixelFormat};
 
 /// What lies outside the frame: middle grey, which is 0 in the networks' input.
 const OUTSIDE: i8 = 0;
@@ -56,7 +58,7 @@ pub(super) struct Resampler {
     width: usize,
     height: usize,
     seen: Seen,
-    /// Stored rows made one, in 256ths: one plane behind the other.
+    /// Stored rows made one, in 256ths: one plane behind the other, of a bare sensor the two rows of its pixels.
     values: Vec<u16>,
     /// The same as pixels, and room for a window.
     pixels: Vec<Quad>,
@@ -74,7 +76,7 @@ impl Resampler {
             width,
             height,
             seen: Seen::with_capacity(longer),
-            values: vec![0; WIDEST * 3],
+            values: vec![0; WIDEST * 4],
             pixels: vec![[0; 4]; WIDEST + WINDOW],
             line: vec![[0; 4]; longer],
             colours: vec![0; longer * 3],
@@ -118,7 +120,7 @@ impl Resampler {
             for column in columns {
                 self.line(frame, &across.taps(column), orientation.reverses_rows());
                 let colours = &mut self.colours[..rows.len() * 3];
-                colour(frame.format(), &self.line[..rows.len()], colours);
+                colour(frame, &self.line[..rows.len()], colours);
                 for (row, colours) in rows.clone().zip(colours.chunks_exact(3)) {
                     input[((row - first) * width + column) * 3..][..3].copy_from_slice(colours);
                 }
@@ -128,7 +130,7 @@ impl Resampler {
             for row in rows {
                 self.line(frame, &down.taps(row), orientation.reverses_columns());
                 let output = &mut input[((row - first) * width + columns.start) * 3..][..columns.len() * 3];
-                colour(frame.format(), &self.line[..columns.len()], output);
+                colour(frame, &self.line[..columns.len()], output);
             }
         }
     }
@@ -139,9 +141,9 @@ impl Resampler {
         self.seen.plan(outputs.map(|at| axis.taps(if reversed { start + end - 1 - at } else { at }).0));
         // A row that is longer than those before.
         let length = self.seen.length();
-        if self.values.len() < length * 3 {
+        if self.values.len() < length * 4 {
             self.pixels.resize(length + WINDOW, [0; 4]);
-            self.values.resize(length * 3, 0);
+            self.values.resize(length * 4, 0);
         }
     }
 
@@ -208,6 +210,22 @@ impl Resampler {
                     lines::pairs(pixels, line);
                 }
             }
+            PixelFormat::Bayer(order, packing) => {
+                let (first, second) = self.values[..length * 4].split_at_mut(length * 2);
+                // An even number of pixels is a whole number of groups of any packing.
+                let start = packing.row_bytes(start * 2);
+                photosites(packing, &data[start..], stride, &rows.0, first);
+                photosites(packing, &data[stride + start..], stride, &rows.0, second);
+                let (red, blue) = if order.is_red_row_first() { (first, second) } else { (second, first) };
+                if order.is_red_row_green_first() {
+                    lines::cells::<1>(red, blue, pixels);
+                } else {
+                    lines::cells::<0>(red, blue, pixels);
+                }
+                if paired {
+                    lines::pairs(pixels, line);
+                }
+            }
         }
         match pattern {
             Pattern::Same => line.copy_from_slice(&pixels[..line.len()]),
@@ -221,9 +239,25 @@ impl Resampler {
     }
 }
 
-/// The colours of a format's pixels, as a network takes them.
-fn colour(format: PixelFormat, pixels: &[Quad], output: &mut [i8]) {
-    match format {
+/// Makes one row of every second row of photosites.  `data` begins with the first of those that belong to the pixels of
+/// row 0.
+fn photosites(packing: Packing, data: &[u8], stride: usize, taps: &Taps, values: &mut [u16]) {
+    let data = &data[2 * taps.first * stride..];
+    let stride = 2 * stride;
+    match packing {
+        Packing::Eight => lines::rows(data, stride, taps, values),
+        Packing::TenPacked => lines::packed::<10>(data, stride, taps, values),
+        Packing::TwelvePacked => lines::packed::<12>(data, stride, taps, values),
+        Packing::Ten => lines::words::<10>(data, stride, taps, values),
+        Packing::Twelve => lines::words::<12>(data, stride, taps, values),
+        Packing::Sixteen => lines::words::<16>(data, stride, taps, values),
+    }
+}
+
+/// The colours of a frame's pixels, as a network takes them.
+fn colour(frame: &Frame, pixels: &[Quad], output: &mut [i8]) {
+    match frame.format() {
+        PixelFormat::Bayer(..) => lines::developed(pixels, frame.development(), curve(), output),
         PixelFormat::Rgb | PixelFormat::Grey => lines::plain(pixels, output),
         PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::Yu12 => lines::studio(pixels, output),
     }
@@ -236,11 +270,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::frame::pixels::{Grey, Nv12, Pixels, Rgb, Yu12, Yuyv};
-    use crate::frame::{Orientation, Rotation};
+    use crate::frame::pixels::{Bayer, Grey, Nv12, Pixels, Rgb, Yu12, Yuyv};
+    use crate::frame::{Development, Order, Orientation, Rotation};
 
-    const FORMATS: [PixelFormat; 5] =
-        [PixelFormat::Rgb, PixelFormat::Grey, PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Yu12];
+    /// Each layout, and of a bare sensor's each packing and each order.
+    const FORMATS: [PixelFormat; 14] = [
+        PixelFormat::Rgb,
+        PixelFormat::Grey,
+        PixelFormat::Yuyv,
+        PixelFormat::Nv12,
+        PixelFormat::Yu12,
+        PixelFormat::Bayer(Order::Rggb, Packing::Eight),
+        PixelFormat::Bayer(Order::Bggr, Packing::Eight),
+        PixelFormat::Bayer(Order::Rggb, Packing::TenPacked),
+        PixelFormat::Bayer(Order::Grbg, Packing::TenPacked),
+        PixelFormat::Bayer(Order::Gbrg, Packing::TenPacked),
+        PixelFormat::Bayer(Order::Bggr, Packing::TwelvePacked),
+        PixelFormat::Bayer(Order::Rggb, Packing::Ten),
+        PixelFormat::Bayer(Order::Grbg, Packing::Twelve),
+        PixelFormat::Bayer(Order::Bggr, Packing::Sixteen),
+    ];
 
     fn frame(data: &[u8], format: PixelFormat, width: usize, height: usize, stride: usize) -> Frame<'_> {
         Frame::new(data, format, width, height, stride, Duration::ZERO).unwrap()
@@ -274,6 +323,7 @@ mod tests {
                         data[height * stride + row / 2 * (stride / 2) + column / 2] = u;
                         data[height * stride + (height / 2 + row / 2) * (stride / 2) + column / 2] = v;
                     }
+                    PixelFormat::Bayer(..) => unreachable!("its colours are tested by the exact mean"),
                 }
             }
         }
@@ -298,19 +348,31 @@ mod tests {
         assert_eq!(resampled::<3, 2>(&picture, View::whole(&picture, 3, 2)), vec![200; 18]);
     }
 
-    /// The exact mean of each output pixel, before it is rounded, of a picture whose pixels have been turned one by one.
-    fn exact(frame: &Frame, view: View, (width, height): (usize, usize)) -> Vec<f64> {
+    /// The exact mean of each output pixel, before it is rounded, of a picture whose pixels have been turned one by one: the
+    /// least and the most that it may be.
+    fn exact(frame: &Frame, view: View, (width, height): (usize, usize)) -> Vec<[f64; 2]> {
         match frame.format() {
             PixelFormat::Rgb => exact_of(&Rgb(*frame), frame, view, (width, height)),
             PixelFormat::Grey => exact_of(&Grey(*frame), frame, view, (width, height)),
             PixelFormat::Yuyv => exact_of(&Yuyv(*frame), frame, view, (width, height)),
             PixelFormat::Nv12 => exact_of(&Nv12(*frame), frame, view, (width, height)),
             PixelFormat::Yu12 => exact_of(&Yu12(*frame), frame, view, (width, height)),
+            PixelFormat::Bayer(..) => exact_of(&Bayer(*frame), frame, view, (width, height)),
         }
     }
 
-    fn exact_of<P: Pixels>(pixels: &P, frame: &Frame, view: View, size: (usize, usize)) -> Vec<f64> {
-        let pixels = turned_before(pixels, frame);
+    /// How far a mean may be off before it is developed, in steps of 255: what is below a step there is more where
+    /// values are multiplied.  It is rounded three times to 256ths: rows, the two green ones, columns.
+    const ROUNDED: f32 = 3.0 / 256.0;
+
+    /// Whether a value is as it should be.
+    fn is_near(seen: i32, [least, most]: [f64; 2]) -> bool {
+        least - 1.0 < f64::from(seen) && f64::from(seen) < most + 1.0
+    }
+
+    fn exact_of<P: Pixels>(reader: &P, frame: &Frame, view: View, size: (usize, usize)) -> Vec<[f64; 2]> {
+        let slack = if matches!(frame.format(), PixelFormat::Bayer(..)) { ROUNDED } else { 0.0 };
+        let pixels = turned_before(reader, frame);
         let weights = |start: f32, length: usize, at: usize| {
             let (start, scale, end) = (f64::from(start), f64::from(view.scale), length as f64);
             let centre = start + (at as f64 + 0.5) * scale;
@@ -336,7 +398,7 @@ mod tests {
             for x in 0..size.0 {
                 let columns = weights(view.left, frame.width(), x);
                 if rows.is_empty() || columns.is_empty() {
-                    output.extend([128.0; 3]);
+                    output.extend([[128.0; 2]; 3]);
                     continue;
                 }
                 let mut mean = [0.0; 3];
@@ -347,16 +409,18 @@ mod tests {
                         }
                     }
                 }
-                output.extend(
-                    P::rgb(mean.map(|mean| mean as f32)).map(|value| f64::from(value).clamp(0.0, 255.0)),
-                );
+                let [least, most] = [-slack, slack].map(|off| {
+                    let values = reader.rgb(mean.map(|mean| mean as f32 + off));
+                    values.map(|value| f64::from(value).clamp(0.0, 255.0))
+                });
+                output.extend(least.into_iter().zip(most).map(|(least, most)| [least, most]));
             }
         }
         output
     }
 
     /// Turns by quarters, each of which makes the columns, read from the bottom, into rows; then mirrors.
-    fn turned_before<P: Pixels>(pixels: &P, frame: &Frame) -> Vec<Vec<[u8; 3]>> {
+    fn turned_before<P: Pixels>(pixels: &P, frame: &Frame) -> Vec<Vec<[f32; 3]>> {
         let Orientation { rotation, mirror } = frame.orientation();
         let (stored, quarters) = (frame.oriented(Orientation::default()), rotation as usize);
         let row = |row| (0..stored.width()).map(|column| pixels.at(row, column)).collect();
@@ -457,6 +521,7 @@ mod tests {
             (quarters, mirror) in (0_u16..4, any::<bool>()),
             scale in scales(),
             (left, top) in prop_oneof![Just((0.0, 0.0)), (-20.0_f32..60.0, -20.0_f32..60.0)],
+            (black, gains) in (0_u16..8000, [0_u16..5000, 200..1000, 256..65_000]),
             seed: u64,
         ) {
             let stride = (format.row_bytes(width) + pad).next_multiple_of(2);
@@ -466,11 +531,13 @@ mod tests {
             };
             let data: Vec<u8> = (0..format.frame_bytes(width, height, stride) as u64).map(noise).collect();
             let rotation = Rotation::from_degrees(quarters * 90).unwrap();
-            let picture = frame(&data, format, width, height, stride).oriented(Orientation { rotation, mirror });
+            let picture = frame(&data, format, width, height, stride)
+                .oriented(Orientation { rotation, mirror })
+                .developed(Development { black, gains });
             let view = View { left, top, scale };
             let seen = resampled::<17, 13>(&picture, view);
             for (at, (seen, exact)) in seen.iter().zip(exact(&picture, view, (17, 13))).enumerate() {
-                prop_assert!((f64::from(*seen) - exact).abs() < 1.0, "value {at} is {seen}, but should be {exact}");
+                prop_assert!(is_near(*seen, exact), "value {at} is {seen}, but should be {exact:?}");
             }
         }
     }
@@ -495,16 +562,20 @@ mod tests {
 
     #[test]
     fn a_longer_row_than_ever_is_within_a_step_too() {
-        for (format, width, height) in
-            [(PixelFormat::Grey, Frame::MAX_SIDE, 3), (PixelFormat::Yuyv, 5, Frame::MAX_SIDE)]
-        {
+        for (format, width, height) in [
+            (PixelFormat::Grey, Frame::MAX_SIDE, 3),
+            (PixelFormat::Yuyv, 5, Frame::MAX_SIDE),
+            (PixelFormat::Bayer(Order::Gbrg, Packing::TenPacked), 5, Frame::MAX_SIDE),
+            (PixelFormat::Bayer(Order::Gbrg, Packing::Sixteen), Frame::MAX_SIDE, 3),
+        ] {
             let stride = format.row_bytes(width);
-            let data: Vec<u8> = (0..stride * height).map(|at| (at * at * 31 + at / 9) as u8).collect();
+            let bytes = format.frame_bytes(width, height, stride);
+            let data: Vec<u8> = (0..bytes).map(|at| (at * at * 31 + at / 9) as u8).collect();
             let picture = frame(&data, format, width, height, stride);
             let view = View::whole(&picture, 17, 13);
             let seen = resampled::<17, 13>(&picture, view);
             for (seen, exact) in seen.iter().zip(exact(&picture, view, (17, 13))) {
-                assert!((f64::from(*seen) - exact).abs() < 1.0, "{format:?}: {seen}, but should be {exact}");
+                assert!(is_near(*seen, exact), "{format:?}: {seen}, but should be {exact:?}");
             }
         }
     }

@@ -47,6 +47,30 @@ const SMALL_CAMERA: Model = Model {
     ],
 };
 
+const BAYER_CAMERA: Model = Model {
+    name: "Camera that sends what its sensor sees",
+    product: 0x0004,
+    formats: &[VideoFormat { encoding: Encoding::Bayer8(100), width: 640, height: 480 }],
+};
+
+const RIBBON_CAMERA: Model = Model {
+    name: "Camera that packs as those on the ribbon",
+    product: 0x0005,
+    formats: &[VideoFormat { encoding: Encoding::Bayer10(100), width: 640, height: 480 }],
+};
+
+const DIM_CAMERA: Model = Model {
+    name: "Camera that packs the same in the dark",
+    product: 0x0006,
+    formats: &[VideoFormat { encoding: Encoding::Bayer10(30), width: 640, height: 480 }],
+};
+
+const BRIGHT_CAMERA: Model = Model {
+    name: "Camera that sends more light than its sensor can hold",
+    product: 0x0007,
+    formats: &[VideoFormat { encoding: Encoding::Bayer8(200), width: 640, height: 480 }],
+};
+
 /// Looks at a visitor after which silence counts: twice what a reminder takes.
 const LOOKS: usize = 16;
 
@@ -171,6 +195,34 @@ fn who_comes_bare_is_reminded_seen_in_jpegs() {
 #[ignore = "needs QEMU: tests/entrance/setup.sh"]
 fn who_comes_bare_is_reminded_seen_in_raw_pictures() {
     Entrance::open(YUYV_CAMERA).visits();
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn who_comes_bare_is_reminded_seen_by_a_bare_sensor() {
+    Entrance::open(BAYER_CAMERA).visits();
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn who_comes_bare_is_reminded_seen_as_the_ribbon_packs_it() {
+    let mut entrance = Entrance::open(RIBBON_CAMERA);
+    entrance.visits();
+    entrance.stays_empty();
+    entrance.shows("nose_out");
+    entrance.hears_melody(|melodies| &melodies.nose);
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn who_comes_bare_is_reminded_seen_by_a_bare_sensor_in_the_dark() {
+    Entrance::open(DIM_CAMERA).visits();
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/entrance/setup.sh"]
+fn who_comes_bare_is_reminded_seen_by_a_bare_sensor_in_the_sun() {
+    Entrance::open(BRIGHT_CAMERA).visits();
 }
 
 #[test]

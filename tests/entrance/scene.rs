@@ -5,6 +5,7 @@ use std::path::Path;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{ImageReader, RgbImage};
+use maskbell::frame::{Order, Packing};
 
 use crate::uvc::{Encoding, VideoFormat};
 
@@ -30,7 +31,11 @@ pub(crate) fn with_noise(picture: &RgbImage) -> RgbImage {
 
 /// The bytes that a camera sends of `picture` in `format`.
 pub(crate) fn encode(picture: &RgbImage, format: VideoFormat) -> Vec<u8> {
-    let (width, height) = (format.width.into(), format.height.into());
+    let photosites = match format.encoding {
+        Encoding::Mjpeg | Encoding::Yuyv => 1,
+        Encoding::Bayer8(_) | Encoding::Bayer10(_) => 2,
+    };
+    let (width, height) = (u32::from(format.width) / photosites, u32::from(format.height) / photosites);
     let resized;
     let picture = if picture.dimensions() == (width, height) {
         picture
@@ -47,7 +52,34 @@ pub(crate) fn encode(picture: &RgbImage, format: VideoFormat) -> Vec<u8> {
             bytes
         }
         Encoding::Yuyv => yuyv(picture),
+        Encoding::Bayer8(light) => bayer(picture, Order::Bggr, Packing::Eight, light),
+        Encoding::Bayer10(light) => bayer(picture, Order::Rggb, Packing::TenPacked, light),
     }
+}
+
+/// What a bare sensor sees of it in light of so many per cent: four photosites a pixel, by the light that the picture
+/// stands for (IEC 61966-2-1), of which it sees less red and blue than green.
+fn bayer(picture: &RgbImage, order: Order, packing: Packing, light: u8) -> Vec<u8> {
+    const SEEN: [f32; 3] = [0.55, 1.0, 0.7];
+    let colours = match order {
+        Order::Rggb => [[0, 1], [1, 2]],
+        Order::Grbg => [[1, 0], [2, 1]],
+        Order::Gbrg => [[1, 2], [0, 1]],
+        Order::Bggr => [[2, 1], [1, 0]],
+    };
+    let linear = |encoded: u8| match f32::from(encoded) / 255.0 {
+        low if low <= 0.040_45 => low / 12.92,
+        high => ((high + 0.055) / 1.055).powf(2.4),
+    };
+    let row = |y: u32| {
+        let photosite = move |x: u32| {
+            let colour = colours[y as usize % 2][x as usize % 2];
+            let value = linear(picture.get_pixel(x / 2, y / 2)[colour]) * SEEN[colour];
+            (value * f32::from(light) / 100.0 * 65_535.0).min(65_535.0) as u16
+        };
+        packing.packed((0..2 * picture.width()).map(photosite))
+    };
+    (0..2 * picture.height()).flat_map(row).collect()
 }
 
 /// BT.601, studio range; the colour of two pixels is their mean.

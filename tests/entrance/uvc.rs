@@ -12,6 +12,10 @@ pub(crate) enum Encoding {
     Mjpeg,
     /// `Y0 U Y1 V`, two bytes a pixel.
     Yuyv,
+    /// What a bare sensor sends, eight bits a photosite, blue and green first, in light of so many per cent.
+    Bayer8(u8),
+    /// The same with ten bits, packed as a Raspberry Pi's receiver packs them, red and green first.
+    Bayer10(u8),
 }
 
 /// One thing that a camera can send.
@@ -25,7 +29,16 @@ pub(crate) struct VideoFormat {
 impl VideoFormat {
     /// Bytes of a picture, which a JPEG stays below.
     pub(crate) fn frame_bytes(self) -> usize {
-        usize::from(self.width) * usize::from(self.height) * 2
+        usize::from(self.width) * usize::from(self.height) * usize::from(self.bits()) / 8
+    }
+
+    /// Bits of a pixel, or photosite.
+    fn bits(self) -> u8 {
+        match self.encoding {
+            Encoding::Mjpeg | Encoding::Yuyv => 16,
+            Encoding::Bayer8(_) => 8,
+            Encoding::Bayer10(_) => 10,
+        }
     }
 }
 
@@ -260,17 +273,20 @@ fn control_interface() -> Vec<u8> {
     bytes
 }
 
+/// The subtypes and details of an uncompressed format: its GUID, bits a pixel, default frame.
+fn uncompressed(name: &[u8; 4], format: VideoFormat) -> (u8, u8, Vec<u8>) {
+    let guid = *b"\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71";
+    (4, 5, [&name[..], &guid, &[format.bits(), 1, 0, 0, 0, 0]].concat())
+}
+
 /// A format, its one frame size with one frame rate, and its colours.
 fn format_descriptors(index: u8, format: VideoFormat) -> Vec<u8> {
     // Format and frame subtypes (table A-6), and what follows the number of frames in the format's descriptor.
     let (subtype, frame_subtype, details) = match format.encoding {
         Encoding::Mjpeg => (6, 7, vec![1, 1, 0, 0, 0, 0]),
-        Encoding::Yuyv => {
-            // The GUID of YUY2, bits a pixel, default frame.
-            let mut details = b"YUY2\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71".to_vec();
-            details.extend([16, 1, 0, 0, 0, 0]);
-            (4, 5, details)
-        }
+        Encoding::Yuyv => uncompressed(b"YUY2", format),
+        Encoding::Bayer8(_) => uncompressed(b"BA81", format),
+        Encoding::Bayer10(_) => uncompressed(b"RW10", format),
     };
     let mut body = vec![subtype, index, 1];
     body.extend(details);

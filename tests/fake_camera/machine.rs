@@ -85,6 +85,10 @@ pub(crate) struct Device {
     pub(crate) picture: Box<Pictures>,
     /// Controls by number, with their values.
     pub(crate) controls: Vec<(u32, i32)>,
+    /// Least and most of some of them.
+    pub(crate) ranges: Vec<(u32, [i32; 2])>,
+    /// Hears of each control that is set, and to what.
+    pub(crate) told: Box<dyn Fn(u32, i32)>,
     /// Every mode in which a stream was asked to start.
     pub(crate) starts: Vec<Agreed>,
     pub(crate) agreed: Agreed,
@@ -121,6 +125,8 @@ impl Device {
             odd: Box::new(|_| ()),
             picture: Box::new(|number, agreed| Some(Picture::of(yuyv(agreed, number as u8)))),
             controls: Vec::new(),
+            ranges: Vec::new(),
+            told: Box::new(|_, _| ()),
             starts: Vec::new(),
             agreed: Agreed { fourcc: *b"YUYV", width: 0, height: 0, rate: 30 },
             answered: None,
@@ -205,6 +211,8 @@ impl Device {
                 }
                 vidioc::VIDIOC_G_PARM => Ok(()),
                 vidioc::VIDIOC_S_CTRL => self.control(&*argument.cast()),
+                vidioc::VIDIOC_G_CTRL => self.value(&mut *argument.cast()),
+                vidioc::VIDIOC_QUERYCTRL => self.range(&mut *argument.cast()),
                 vidioc::VIDIOC_REQBUFS => {
                     self.grant(&mut (*argument.cast::<sys::v4l2_requestbuffers>()).count)
                 }
@@ -298,7 +306,12 @@ impl Device {
             (pix.width, pix.height) = *sizes.iter().min_by_key(nearest).unwrap();
         }
         let fourcc = pix.pixelformat.to_le_bytes();
-        pix.bytesperline = if fourcc == *b"YUYV" { pix.width * 2 } else { 0 };
+        pix.bytesperline = match &fourcc {
+            b"YUYV" => pix.width * 2,
+            // As the receiver of a Raspberry Pi.
+            [b'p', ..] => (pix.width * 5 / 4).next_multiple_of(32),
+            _ => 0,
+        };
         pix.sizeimage = pix.width * pix.height * 2;
         self.size = pix.sizeimage;
         self.agreed = Agreed { fourcc, width: pix.width, height: pix.height, rate: self.agreed.rate };
@@ -310,6 +323,18 @@ impl Device {
     fn control(&mut self, asked: &sys::v4l2_control) -> Result<(), c_int> {
         let control = self.controls.iter_mut().find(|(id, _)| *id == asked.id).ok_or(libc::EINVAL)?;
         control.1 = asked.value;
+        (self.told)(asked.id, asked.value);
+        Ok(())
+    }
+
+    fn value(&self, asked: &mut sys::v4l2_control) -> Result<(), c_int> {
+        asked.value = self.controls.iter().find(|(id, _)| *id == asked.id).ok_or(libc::EINVAL)?.1;
+        Ok(())
+    }
+
+    fn range(&self, asked: &mut sys::v4l2_queryctrl) -> Result<(), c_int> {
+        let [least, most] = self.ranges.iter().find(|(id, _)| *id == asked.id).ok_or(libc::EINVAL)?.1;
+        (asked.minimum, asked.maximum) = (least, most);
         Ok(())
     }
 

@@ -6,3 +6,4 @@
 mod calls;
 mod camera;
 mod machine;
+mod ribbon;

@@ -8,10 +8,13 @@ use std::{io, mem};
 
 use v4l::Device;
 use v4l::v4l_sys::{
-    V4L2_CID_EXPOSURE_AUTO_PRIORITY, V4L2_CID_POWER_LINE_FREQUENCY,
+    V4L2_CID_ANALOGUE_GAIN, V4L2_CID_AUTO_WHITE_BALANCE, V4L2_CID_AUTOGAIN, V4L2_CID_CAMERA_SENSOR_ROTATION,
+    V4L2_CID_EXPOSURE, V4L2_CID_EXPOSURE_AUTO, V4L2_CID_EXPOSURE_AUTO_PRIORITY, V4L2_CID_FOCUS_ABSOLUTE,
+    V4L2_CID_HFLIP, V4L2_CID_POWER_LINE_FREQUENCY, V4L2_CID_VBLANK, V4L2_CID_VFLIP,
     v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE as CAPTURE, v4l2_capability, v4l2_control, v4l2_fmtdesc,
     v4l2_format, v4l2_frmivalenum, v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE as INTERVAL_DISCRETE,
-    v4l2_frmsizeenum, v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE as SIZE_DISCRETE, v4l2_streamparm,
+    v4l2_frmsizeenum, v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE as SIZE_DISCRETE, v4l2_queryctrl,
+    v4l2_streamparm,
 };
 use v4l::v4l2::vidioc::{self, _IOC_TYPE as Request};
 
@@ -40,6 +43,8 @@ unsafe impl Plain for v4l2_format {}
 unsafe impl Plain for v4l2_streamparm {}
 // SAFETY: as above.
 unsafe impl Plain for v4l2_control {}
+// SAFETY: as above.
+unsafe impl Plain for v4l2_queryctrl {}
 
 fn zeroed<T: Plain>() -> T {
     // SAFETY: zeros are valid for what is plain.
@@ -175,11 +180,45 @@ pub(super) enum Control {
     PowerLine = V4L2_CID_POWER_LINE_FREQUENCY,
     /// Whether automatic exposure may lower the rate of pictures: 0 or 1.
     ExposurePriority = V4L2_CID_EXPOSURE_AUTO_PRIORITY,
+    /// Of a bare sensor: rows of an exposure.
+    Exposure = V4L2_CID_EXPOSURE,
+    /// Of a bare sensor: its code.
+    AnalogueGain = V4L2_CID_ANALOGUE_GAIN,
+    /// Of a bare sensor: rows between two pictures.
+    VerticalBlanking = V4L2_CID_VBLANK,
+    /// Of a bare sensor: degrees by which it is mounted turned.
+    Rotation = V4L2_CID_CAMERA_SENSOR_ROTATION,
+    /// Of a bare sensor: whether columns are sent from right to left: 0 or 1.
+    FlipColumns = V4L2_CID_HFLIP,
+    /// Of a bare sensor: whether rows are sent from the lowest to the highest: 0 or 1.
+    FlipRows = V4L2_CID_VFLIP,
+    /// Of a bare sensor: whether it chooses its gain itself: 0 or 1.
+    AutomaticGain = V4L2_CID_AUTOGAIN,
+    /// Of a bare sensor: 1 if it does not choose its exposure itself.
+    ManualExposure = V4L2_CID_EXPOSURE_AUTO,
+    /// Of a bare sensor: whether it balances its colours itself: 0 or 1.
+    AutomaticBalance = V4L2_CID_AUTO_WHITE_BALANCE,
+    /// Of a lens: where it is to stand.
+    Focus = V4L2_CID_FOCUS_ABSOLUTE,
 }
 
 /// Sets a control.
 pub(super) fn set_control(device: &Device, control: Control, value: i32) -> io::Result<()> {
     call(device, vidioc::VIDIOC_S_CTRL, &mut v4l2_control { id: control as u32, value })
+}
+
+/// What a control stands at.
+pub(super) fn get_control(device: &Device, control: Control) -> io::Result<i32> {
+    let mut asked = v4l2_control { id: control as u32, value: 0 };
+    call(device, vidioc::VIDIOC_G_CTRL, &mut asked)?;
+    Ok(asked.value)
+}
+
+/// Least and most that a control can stand at.
+pub(super) fn range(device: &Device, control: Control) -> io::Result<[i32; 2]> {
+    let mut asked = v4l2_queryctrl { id: control as u32, ..zeroed() };
+    call(device, vidioc::VIDIOC_QUERYCTRL, &mut asked)?;
+    Ok([asked.minimum, asked.maximum])
 }
 
 #[cfg(test)]
@@ -195,6 +234,8 @@ mod tests {
         assert_eq!(set_format(&device, *b"YUYV", (640, 480)).unwrap_err().raw_os_error(), refused);
         assert_eq!(set_rate(&device, 30).unwrap_err().raw_os_error(), refused);
         assert_eq!(set_control(&device, Control::PowerLine, 1).unwrap_err().raw_os_error(), refused);
+        assert_eq!(get_control(&device, Control::Rotation).unwrap_err().raw_os_error(), refused);
+        assert_eq!(range(&device, Control::AnalogueGain).unwrap_err().raw_os_error(), refused);
         assert_eq!(formats(&device).count(), 0);
         assert_eq!(sizes(&device, *b"YUYV").count(), 0);
         assert_eq!(rates(&device, *b"YUYV", (640, 480)).count(), 0);

@@ -2,6 +2,8 @@
 
 use super::portable::{self, Quad};
 use super::taps::{Seen, Taps, Window};
+use crate::frame::Development;
+use crate::frame::bayer::CURVE;
 
 macro_rules! compiled {
     ($($name:ident $(<const $n:ident>)? ($($argument:ident: $type:ty),*);)*) => {
@@ -27,4 +29,8 @@ compiled! {
     singles(values: &[u16], output: &mut [Quad]);
     plain(pixels: &[Quad], output: &mut [i8]);
     studio(pixels: &[Quad], output: &mut [i8]);
+    packed<const BITS>(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]);
+    words<const BITS>(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]);
+    cells<const GREEN_FIRST>(red: &[u16], blue: &[u16], output: &mut [Quad]);
+    developed(pixels: &[Quad], development: Development, curve: &[u8; CURVE], output: &mut [i8]);
 }

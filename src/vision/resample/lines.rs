@@ -2,6 +2,8 @@
 
 use super::portable::{self, Quad};
 use super::taps::{Seen, Taps, Window};
+use crate::frame::Development;
+use crate::frame::bayer::CURVE;
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
@@ -49,6 +51,10 @@ best! {
     loops planar_pairs<const STEP>(luma: &[u16], u: &[u16], v: &[u16], output: &mut [Quad]);
     vector triples(values: &[u16], output: &mut [Quad]);
     vector singles(values: &[u16], output: &mut [Quad]);
+    vector packed<const BITS>(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]);
+    vector words<const BITS>(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]);
+    vector cells<const GREEN_FIRST>(red: &[u16], blue: &[u16], output: &mut [Quad]);
+    vector developed(pixels: &[Quad], development: Development, curve: &[u8; CURVE], output: &mut [i8]);
 }
 
 #[cfg(test)]
@@ -56,6 +62,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::frame::Packing;
+    use crate::frame::bayer::curve;
     use crate::vision::resample::taps::{ONE, Pattern, WINDOW};
 
     fn two_taps(first_weight: u32) -> Taps {
@@ -95,6 +103,28 @@ mod tests {
         }
 
         #[test]
+        fn rows_of_photosites_are_those_of_the_reference(taps in taps(300), groups in 1_usize..30, cut in 0_usize..2, pad in 0_usize..9, seed: u64) {
+            // A row ends with a pixel, which may be half a group.
+            let length = 4 * groups - 2 * cut;
+            let bytes = |stride: usize| -> Vec<u8> { bytes(seed).take(taps.last * stride + stride - pad).collect() };
+            let (mut expected, mut seen) = (vec![1; length], vec![2; length]);
+            macro_rules! same {
+                ($packing:ident, $name:ident::<$bits:literal>) => {
+                    let stride = Packing::$packing.row_bytes(length) + pad;
+                    let data = bytes(stride);
+                    portable::$name::<$bits>(&data, stride, &taps, &mut expected);
+                    $name::<$bits>(&data, stride, &taps, &mut seen);
+                    prop_assert_eq!(&seen, &expected);
+                };
+            }
+            same!(TenPacked, packed::<10>);
+            same!(TwelvePacked, packed::<12>);
+            same!(Ten, words::<10>);
+            same!(Twelve, words::<12>);
+            same!(Sixteen, words::<16>);
+        }
+
+        #[test]
         fn lines_are_those_of_the_reference(taps in prop_oneof![Just(WINDOW), Just(300)].prop_flat_map(|most| prop::collection::vec(taps(most), 1..20)), length in 1_usize..100, seed: u64) {
             // At most 255 in 256ths.
             let values: Vec<u16> = bytes(seed).map(|value| u16::from(value) << 8).take(1300).collect();
@@ -128,6 +158,12 @@ mod tests {
             portable::singles(&values, &mut expected);
             singles(&values, &mut seen);
             prop_assert_eq!(&seen, &expected);
+            portable::cells::<0>(&values, &values[500..], &mut expected);
+            cells::<0>(&values, &values[500..], &mut seen);
+            prop_assert_eq!(&seen, &expected);
+            portable::cells::<1>(&values, &values[500..], &mut expected);
+            cells::<1>(&values, &values[500..], &mut seen);
+            prop_assert_eq!(&seen, &expected);
             let chroma = &values[700..];
             portable::planar::<2>(&values[..length], chroma, &chroma[1..], &mut expected);
             planar::<2>(&values[..length], chroma, &chroma[1..], &mut seen);
@@ -145,6 +181,14 @@ mod tests {
                 best(&quads[..], &mut seen[..]);
                 prop_assert_eq!(seen, expected);
             }
+        }
+
+        #[test]
+        fn developed_colours_are_those_of_the_reference(quads: Vec<Quad>, black: u16, gains: [u16; 3]) {
+            let (mut expected, mut seen) = (vec![1; quads.len() * 3], vec![2; quads.len() * 3]);
+            portable::developed(&quads, Development { black, gains }, curve(), &mut expected);
+            developed(&quads, Development { black, gains }, curve(), &mut seen);
+            prop_assert_eq!(seen, expected);
         }
     }
 

@@ -4,6 +4,8 @@ use std::arch::aarch64::*;
 
 use super::portable::{self, MOST_ROWS, Quad, U_TO_BLUE, U_TO_GREEN, V_TO_GREEN, V_TO_RED, Y_TO_ALL};
 use super::taps::{ONE, Taps, WINDOW, Window};
+use crate::frame::Development;
+use crate::frame::bayer::{CURVE, LIGHT_SHIFT};
 
 /// Bytes of a row, or values of a line, that are taken at once.
 const BLOCK: usize = 16;
@@ -101,6 +103,174 @@ fn blocks(output: &mut [u16], block: impl Fn(usize) -> [uint16x8_t; 2]) {
         }
         at = (at + BLOCK).min(last);
     }
+}
+
+/// As [`portable::packed`].
+#[target_feature(enable = "neon")]
+pub(super) fn packed<const BITS: usize>(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]) {
+    const { assert!(BITS == 10 || BITS == 12) };
+    // Of a block: bytes, then for each value that of its high bits, that of its low bits (and those of its neighbours),
+    // and how far these are from the top.
+    const TEN: ([u8; BLOCK], [u8; BLOCK], [i8; BLOCK]) = (
+        [0, 1, 2, 3, 5, 6, 7, 8, 10, 11, 12, 13, 15, 16, 17, 18],
+        [4, 4, 4, 4, 9, 9, 9, 9, 14, 14, 14, 14, 19, 19, 19, 19],
+        [6, 4, 2, 0, 6, 4, 2, 0, 6, 4, 2, 0, 6, 4, 2, 0],
+    );
+    const TWELVE: ([u8; BLOCK], [u8; BLOCK], [i8; BLOCK]) = (
+        [0, 1, 3, 4, 6, 7, 9, 10, 12, 13, 15, 16, 18, 19, 21, 22],
+        [2, 2, 5, 5, 8, 8, 11, 11, 14, 14, 17, 17, 20, 20, 23, 23],
+        [4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0],
+    );
+    let bytes = const { BLOCK * BITS / 8 };
+    let (tables, mask) = if BITS == 10 { (TEN, 0xc0) } else { (TWELVE, 0xf0) };
+    let (count, groups) = (taps.last - taps.first, output.len() / BLOCK);
+    let (blocks, rest) = output.split_at_mut(groups * BLOCK);
+    assert!(groups == 0 || count * stride + groups * bytes <= data.len(), "rows end with their data");
+    let start = data.as_ptr();
+    // SAFETY: the tables are as long as what is loaded.
+    let (high, low, up) =
+        unsafe { (vld1q_u8(tables.0.as_ptr()), vld1q_u8(tables.1.as_ptr()), vld1q_s8(tables.2.as_ptr())) };
+    let mask = vdupq_n_u8(mask);
+    // A block's last bytes are loaded together with some before them.
+    let late = vdupq_n_u8((2 * BLOCK - bytes) as u8);
+    let beyond = vdupq_n_u8(BLOCK as u8);
+    let late = |index| vaddq_u8(index, vandq_u8(vcgeq_u8(index, beyond), late));
+    let (high, low) = (late(high), late(low));
+    mean_of_photosites(taps, blocks, |row, block| {
+        // SAFETY: the block's bytes, `bytes` of them and at least BLOCK, lie in the row, whose end was checked.
+        let pair = unsafe {
+            let from = start.add(row * stride + block * bytes);
+            uint8x16x2_t(vld1q_u8(from), vld1q_u8(from.add(bytes - BLOCK)))
+        };
+        let high = vqtbl2q_u8(pair, high);
+        let low = vandq_u8(vshlq_u8(vqtbl2q_u8(pair, low), up), mask);
+        [vreinterpretq_u16_u8(vzip1q_u8(low, high)), vreinterpretq_u16_u8(vzip2q_u8(low, high))]
+    });
+    if !rest.is_empty() {
+        portable::packed::<BITS>(&data[groups * bytes..], stride, taps, rest);
+    }
+}
+
+/// As [`portable::words`].
+#[target_feature(enable = "neon")]
+pub(super) fn words<const BITS: usize>(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]) {
+    const { assert!(BITS == 10 || BITS == 12 || BITS == 16) };
+    let (count, groups) = (taps.last - taps.first, output.len() / BLOCK);
+    let (blocks, rest) = output.split_at_mut(groups * BLOCK);
+    assert!(groups == 0 || count * stride + groups * 2 * BLOCK <= data.len(), "rows end with their data");
+    let start = data.as_ptr();
+    let up = vdupq_n_s16(16 - BITS as i16);
+    let mask = vdupq_n_u16(!3);
+    mean_of_photosites(taps, blocks, |row, block| {
+        // SAFETY: the block's words lie in the row, whose end was checked; bytes have no alignment.
+        let words = unsafe {
+            let from = start.add(row * stride + block * 2 * BLOCK);
+            [vld1q_u8(from), vld1q_u8(from.add(BLOCK))]
+        };
+        words.map(|word| {
+            let word = vreinterpretq_u16_u8(word);
+            if BITS == 16 { vandq_u16(word, mask) } else { vshlq_u16(word, up) }
+        })
+    });
+    if !rest.is_empty() {
+        portable::words::<BITS>(&data[groups * 2 * BLOCK..], stride, taps, rest);
+    }
+}
+
+/// Fills `output`, a whole number of blocks, with the mean of the rows of which `load` gives a block.
+#[inline]
+#[target_feature(enable = "neon")]
+fn mean_of_photosites(taps: &Taps, output: &mut [u16], load: impl Fn(usize, usize) -> [uint16x8_t; 2]) {
+    let count = taps.last - taps.first;
+    let (blocks, _) = output.as_chunks_mut::<BLOCK>();
+    let [first_weight, last_weight] =
+        [taps.first_weight, taps.last_weight].map(|weight| vdup_n_u16(weight as u16));
+    let middle_weight = vdupq_n_u32(taps.middle_weight);
+    let shift = vdupq_n_s32(-(taps.middle_shift as i32));
+    for (number, block) in blocks.iter_mut().enumerate() {
+        let first = load(0, number);
+        let means = if count == 0 {
+            first
+        } else if taps.is_pair() {
+            let last = load(1, number);
+            [vrhaddq_u16(first[0], last[0]), vrhaddq_u16(first[1], last[1])]
+        } else {
+            let mut middles = [vdupq_n_u32(0); 4];
+            for row in 1..count {
+                let [low, high] = load(row, number);
+                middles[0] = vaddw_u16(middles[0], vget_low_u16(low));
+                middles[1] = vaddw_high_u16(middles[1], low);
+                middles[2] = vaddw_u16(middles[2], vget_low_u16(high));
+                middles[3] = vaddw_high_u16(middles[3], high);
+            }
+            let last = load(count, number);
+            let halves = |[low, high]: [uint16x8_t; 2]| {
+                [vget_low_u16(low), vget_high_u16(low), vget_low_u16(high), vget_high_u16(high)]
+            };
+            let (first, last) = (halves(first), halves(last));
+            let sum = |part: usize| {
+                let middle = vmulq_u32(vshlq_u32(middles[part], shift), middle_weight);
+                let sum = vmlal_u16(middle, first[part], first_weight);
+                vrshrn_n_u32::<16>(vmlal_u16(sum, last[part], last_weight))
+            };
+            [vcombine_u16(sum(0), sum(1)), vcombine_u16(sum(2), sum(3))]
+        };
+        // SAFETY: a block is two times eight values.
+        unsafe {
+            vst1q_u16(block.as_mut_ptr(), means[0]);
+            vst1q_u16(block.as_mut_ptr().add(8), means[1]);
+        }
+    }
+}
+
+/// As [`portable::cells`].
+#[target_feature(enable = "neon")]
+pub(super) fn cells<const GREEN_FIRST: usize>(red: &[u16], blue: &[u16], output: &mut [Quad]) {
+    let (blocks, output) = output.as_chunks_mut::<8>();
+    let (reds, _) = red.as_chunks::<16>();
+    let (blues, _) = blue.as_chunks::<16>();
+    assert!(reds.len().min(blues.len()) >= blocks.len(), "every pixel has its values");
+    for ((block, red), blue) in blocks.iter_mut().zip(reds).zip(blues) {
+        // SAFETY: red and blue are 16 values, a block 8 quads of 4.
+        unsafe {
+            let (uint16x8x2_t(a, b), uint16x8x2_t(c, d)) =
+                (vld2q_u16(red.as_ptr()), vld2q_u16(blue.as_ptr()));
+            let pixels = if GREEN_FIRST == 1 { (b, a, d, c) } else { (a, b, c, d) };
+            let (red, first, second, blue) = pixels;
+            let green = vrhaddq_u16(first, second);
+            vst4q_u16(block.as_mut_ptr().cast(), uint16x8x4_t(red, green, blue, vdupq_n_u16(0)));
+        }
+    }
+    let done = blocks.len() * 16;
+    portable::cells::<GREEN_FIRST>(&red[done..], &blue[done..], output);
+}
+
+/// As [`portable::developed`].
+#[target_feature(enable = "neon")]
+pub(super) fn developed(pixels: &[Quad], development: Development, curve: &[u8; CURVE], output: &mut [i8]) {
+    let Development { black, gains: [red, green, blue] } = development;
+    let (blocks, rest) = pixels.as_chunks::<2>();
+    let (outputs, _) = output.as_chunks_mut::<6>();
+    assert!(outputs.len() >= blocks.len(), "every pixel has its place");
+    let black = vdupq_n_u16(black);
+    let gains: Quad = [red, green, blue, 0];
+    // SAFETY: four gains.
+    let gains = unsafe { vld1_u16(gains.as_ptr()) };
+    let most = vdupq_n_u16(CURVE as u16 - 1);
+    for (block, output) in blocks.iter().zip(outputs) {
+        // SAFETY: a block is 2 quads of 4 values.
+        let pixels = unsafe { vld1q_u16(block.as_ptr().cast()) };
+        let light = vqsubq_u16(pixels, black);
+        let [first, second] = [vmull_u16(vget_low_u16(light), gains), vmull_u16(vget_high_u16(light), gains)];
+        let entries = vcombine_u16(vqshrn_n_u32::<LIGHT_SHIFT>(first), vqshrn_n_u32::<LIGHT_SHIFT>(second));
+        let entries = vminq_u16(entries, most);
+        let first = vgetq_lane_u64::<0>(vreinterpretq_u64_u16(entries));
+        let second = vgetq_lane_u64::<1>(vreinterpretq_u64_u16(entries));
+        let entry = |lanes: u64, at: u32| curve[(lanes >> (16 * at)) as usize % CURVE];
+        *output = [(first, 0), (first, 1), (first, 2), (second, 0), (second, 1), (second, 2)]
+            .map(|(lanes, at)| (entry(lanes, at) ^ 0x80) as i8);
+    }
+    portable::developed(rest, development, curve, &mut output[blocks.len() * 6..]);
 }
 
 /// As [`portable::windows`].

@@ -5,6 +5,8 @@
 use super::taps::{Seen, Taps};
 #[cfg(any(test, not(target_arch = "aarch64")))]
 use super::taps::{WINDOW, Window};
+use crate::frame::bayer::{CURVE, LIGHT_SHIFT};
+use crate::frame::{Development, Packing};
 
 /// The values of a pixel in its own colour space, in 256ths, and one that is not used.
 pub(super) type Quad = [u16; 4];
@@ -47,6 +49,63 @@ pub(super) fn rows(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]) 
             let sum = u32::from(first) * taps.first_weight + middle + u32::from(last) * taps.last_weight;
             *output = ((sum + (1 << 7)) >> 8) as u16;
         }
+    }
+}
+
+/// As [`rows`] of photosites whose `BITS` are packed: a mean that is rounded once.
+#[inline(always)]
+pub(super) fn packed<const BITS: usize>(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]) {
+    let packing = const {
+        match BITS {
+            10 => Packing::TenPacked,
+            12 => Packing::TwelvePacked,
+            _ => panic!("10 or 12 bits are packed"),
+        }
+    };
+    photosites(packing, data, stride, taps, output);
+}
+
+/// As [`rows`] of photosites whose `BITS` lie in words.
+#[inline(always)]
+pub(super) fn words<const BITS: usize>(data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]) {
+    let packing = const {
+        match BITS {
+            10 => Packing::Ten,
+            12 => Packing::Twelve,
+            16 => Packing::Sixteen,
+            _ => panic!("10, 12 or 16 bits lie in words"),
+        }
+    };
+    photosites(packing, data, stride, taps, output);
+}
+
+/// No value is above 65,532, and weights add up to 1 but for some 65,536ths: sums fit 32 bits.
+#[inline(always)]
+fn photosites(packing: Packing, data: &[u8], stride: usize, taps: &Taps, output: &mut [u16]) {
+    let count = taps.last - taps.first;
+    for (at, output) in output.iter_mut().enumerate() {
+        let value = |row: usize| u32::from(packing.value(&data[row * stride..], at));
+        if count == 0 {
+            *output = value(0) as u16;
+            continue;
+        }
+        let middles: u32 = (1..count).map(value).sum();
+        let sum = value(0) * taps.first_weight
+            + (middles >> taps.middle_shift) * taps.middle_weight
+            + value(count) * taps.last_weight;
+        *output = ((sum + (1 << 15)) >> 16) as u16;
+    }
+}
+
+/// Pixels of a red row's photosites and a blue row's; with `GREEN_FIRST` 1 the red row begins with a green one, and the
+/// blue row ends with one.
+#[inline(always)]
+pub(super) fn cells<const GREEN_FIRST: usize>(red: &[u16], blue: &[u16], output: &mut [Quad]) {
+    let (red, _) = red.as_chunks::<2>();
+    let (blue, _) = blue.as_chunks::<2>();
+    for ((output, red), blue) in output.iter_mut().zip(red).zip(blue) {
+        let green = mean(red[1 - GREEN_FIRST], blue[GREEN_FIRST]);
+        *output = [red[GREEN_FIRST], green, blue[1 - GREEN_FIRST], 0];
     }
 }
 
@@ -187,6 +246,20 @@ pub(super) fn studio(pixels: &[Quad], output: &mut [i8]) {
         let green = y - (times(u, U_TO_GREEN) + times(v, V_TO_GREEN));
         let blue = y + 2 * u + times(u, U_TO_BLUE);
         *output = [red, green, blue].map(|value| stored((value + (1 << 5)) >> 6));
+    }
+}
+
+/// Red, green and blue of a bare sensor, developed, as a network takes them.
+#[inline(always)]
+pub(super) fn developed(pixels: &[Quad], development: Development, curve: &[u8; CURVE], output: &mut [i8]) {
+    let Development { black, gains } = development;
+    let (output, _) = output.as_chunks_mut::<3>();
+    for (output, pixel) in output.iter_mut().zip(pixels) {
+        for colour in 0..3 {
+            let light = u32::from(pixel[colour].saturating_sub(black)) * u32::from(gains[colour]);
+            let encoded = curve[(light >> LIGHT_SHIFT).min(CURVE as u32 - 1) as usize];
+            output[colour] = (encoded ^ 0x80) as i8;
+        }
     }
 }
 
