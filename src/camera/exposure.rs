@@ -204,6 +204,8 @@ impl Exposure {
             _ => rows,
         };
         let exposure = (rows as u32).max(sensor.shortest);
+        // Before the gain, which makes up for it.
+        let exposure = exposure - exposure % sensor.step;
         let factor = (total / exposure as f32).clamp(least_gain, sensor.most_gain);
         let gain = sensor.gain.code(factor).clamp(sensor.codes[0], sensor.codes[1]);
         Settings { exposure, gain }
