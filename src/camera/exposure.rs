@@ -169,6 +169,11 @@ impl Exposure {
         Some(settings)
     }
 
+    /// Notes that the sensor was told its settings only now: pictures do not show them before long.
+    pub(crate) fn told_late(&mut self, at: Duration) {
+        self.next = at + EFFECT;
+    }
+
     fn black(&self) -> u16 {
         self.sensor.map_or(0, |sensor| sensor.black)
     }
