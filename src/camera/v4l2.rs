@@ -325,6 +325,9 @@ struct Streaming {
     decoder: Option<JpegDecoder>,
     /// Only for a bare sensor's.
     bare: Option<Bare>,
+    /// A bare sensor's newest picture.  Its buffers are not cached (the receiver's driver takes them from videobuf2's
+    /// `dma-contig`, on boards that are not coherent), and a look reads photosites one by one and more than once.
+    copy: Vec<u8>,
     silent_waits: u32,
     bad_frames: u32,
     /// Good pictures since the start, up to [`LASTING_PICTURES`].
@@ -429,6 +432,12 @@ impl Streaming {
                 format.height
             );
         }
+        let mut copy = Vec::new();
+        if let Encoding::Raw(raw) = encoding
+            && encoding.is_bare()
+        {
+            copy.try_reserve_exact(raw.frame_bytes(width, height, stride))?;
+        }
         let mut stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)?;
         let bare = encoding.is_bare().then(|| Bare::start(device, node, sensor, power_line.hertz()));
         stream.set_timeout(WAIT);
@@ -455,6 +464,7 @@ impl Streaming {
             stride,
             decoder,
             bare,
+            copy,
             silent_waits: 0,
             bad_frames: 0,
             good_frames: 0,
@@ -524,6 +534,18 @@ impl Streaming {
         // The driver does not write to it before `newest` gives it back, which needs `&mut self`.  (The borrow
         // checker cannot see that the last of several `next` calls in a loop is the one whose buffer is returned.)
         let bytes = unsafe { slice::from_raw_parts(newest.start, newest.length) };
+        let bytes = if self.bare.is_some() {
+            let begun = Instant::now();
+            self.copy.clear();
+            self.copy.extend_from_slice(&bytes[..bytes.len().min(self.copy.capacity())]);
+            // The first copy touches the memory, too.
+            if self.good_frames == 1 {
+                log::info!("{}: {} bytes copied in {:?}", self.node.display(), bytes.len(), begun.elapsed());
+            }
+            &self.copy
+        } else {
+            bytes
+        };
         let frame = match (self.encoding, &mut self.decoder) {
             (Encoding::Raw(format), _) => {
                 let frame = Frame::new(bytes, format, self.width, self.height, self.stride, at).ok();

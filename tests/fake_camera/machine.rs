@@ -141,6 +141,13 @@ impl Device {
         }
     }
 
+    /// Overwrites all buffers, as no driver does while one is looked at.
+    pub(crate) fn spoil(&self) {
+        let file = self.file.as_ref().expect("the camera is plugged in");
+        let length = file.metadata().unwrap().len();
+        file.write_all_at(&vec![0xa5; length as usize], 0).unwrap();
+    }
+
     /// Stops, as with the last descriptor closed.
     fn rest(&mut self) {
         self.stop();

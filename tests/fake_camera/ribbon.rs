@@ -379,3 +379,13 @@ fn the_log_tells_whether_its_pictures_are_upright() {
         assert_eq!(told(part), 1, "{rotation} {flips}");
     }
 }
+
+#[test]
+fn its_picture_is_read_once_from_the_buffer_which_no_cache_holds() {
+    let machine = Machine::with(module_2(&Rc::new(Cell::new(1e-4))));
+    let mut camera = V4l2Camera::new(options(&machine));
+    let Capture::Frame(frame) = camera.next() else { panic!("no picture") };
+    let before = frame.data().to_vec();
+    machine.camera(|device| device.spoil());
+    assert!(frame.data() == before);
+}
