@@ -169,6 +169,11 @@ impl Exposure {
         Some(settings)
     }
 
+    /// Notes that the sensor was told its settings only now: pictures do not show them before long.
+    pub(crate) fn told_late(&mut self, at: Duration) {
+        self.next = at + EFFECT;
+    }
+
     fn black(&self) -> u16 {
         self.sensor.map_or(0, |sensor| sensor.black)
     }
@@ -204,6 +209,8 @@ impl Exposure {
             _ => rows,
         };
         let exposure = (rows as u32).max(sensor.shortest);
+        // Before the gain, which makes up for it.
+        let exposure = exposure - exposure % sensor.step;
         let factor = (total / exposure as f32).clamp(least_gain, sensor.most_gain);
         let gain = sensor.gain.code(factor).clamp(sensor.codes[0], sensor.codes[1]);
         Settings { exposure, gain }

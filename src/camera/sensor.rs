@@ -20,6 +20,8 @@ pub struct Sensor {
     pub line: Duration,
     /// Least rows of an exposure.
     pub shortest: u32,
+    /// Rows that an exposure is a whole multiple of: its driver drops the rest, and does not say so.
+    pub step: u32,
     /// Rows that an exposure is shorter than the time between pictures, at least.
     pub margin: u32,
     /// What analogue gain a code stands for.
@@ -99,6 +101,7 @@ pub(crate) const SENSORS: [Sensor; 4] = [
         mode: (1296, 972),
         line: Duration::from_nanos(23_216), // 1896 ÷ 81,666,700 Hz
         shortest: 4,
+        step: 1,
         margin: 4,
         gain: Gain::Sixteenths,
         codes: [16, 1023],
@@ -114,6 +117,7 @@ pub(crate) const SENSORS: [Sensor; 4] = [
         mode: (1640, 1232),
         line: Duration::from_nanos(18_904), // 3448 ÷ 182,400,000 Hz
         shortest: 4,
+        step: 1,
         margin: 4,
         gain: Gain::Of(256),
         codes: [0, 232],
@@ -129,6 +133,7 @@ pub(crate) const SENSORS: [Sensor; 4] = [
         mode: (2304, 1296),
         line: Duration::from_nanos(13_361), // 7824 ÷ 585,600,000 Hz
         shortest: 4,
+        step: 2,
         margin: 48,
         gain: Gain::Of(1024),
         codes: [112, 960],
@@ -144,6 +149,7 @@ pub(crate) const SENSORS: [Sensor; 4] = [
         mode: (2028, 1520),
         line: Duration::from_nanos(15_167), // 12740 ÷ 840,000,000 Hz
         shortest: 4,
+        step: 1,
         margin: 22,
         gain: Gain::Of(1024),
         codes: [0, 978],
@@ -188,6 +194,7 @@ mod tests {
             // The largest blanking that a driver wants at least is 58 rows.
             assert!(rows >= height + 58, "{}: {rows} rows in all, {height} of the picture", sensor.name);
             assert!(sensor.line * rows <= INTERVAL);
+            assert_eq!(sensor.shortest % sensor.step, 0, "{}", sensor.name);
             // Three half-waves of 50 Hz.
             assert!(sensor.line * sensor.longest() >= Duration::from_millis(30), "{}", sensor.name);
         }

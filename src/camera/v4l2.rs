@@ -12,7 +12,6 @@ mod ioctl;
 use std::fmt;
 use std::io;
 use std::mem;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::thread;
@@ -33,7 +32,7 @@ use crate::camera::negotiate::{Encoding, encoding, nearest_step, ranked, worthwh
 use crate::camera::ribbon;
 use crate::camera::sensor::Sensor;
 use crate::camera::source::{Capture, Fault, Source};
-use crate::frame::Frame;
+use crate::frame::{Frame, FrameError, Packing, PixelFormat};
 use crate::geometry::Rect;
 
 pub use crate::camera::negotiate::Mode;
@@ -106,6 +105,17 @@ pub enum PowerLine {
     AsItIs,
 }
 
+impl PowerLine {
+    /// Its frequency in Hz, if lamps are to be cared for.
+    const fn hertz(self) -> Option<u32> {
+        match self {
+            Self::Hz50 => Some(50),
+            Self::Hz60 => Some(60),
+            Self::AsItIs => None,
+        }
+    }
+}
+
 impl Default for Options {
     /// Any camera, at 640 × 480 pixels: twice the face model's input, and raw at full rate on any USB camera.
     fn default() -> Self {
@@ -136,7 +146,8 @@ pub enum Unusable {
     NoFormat,
     /// It is a known sensor without the mode that is known of it.
     #[error(
-        "its driver does not offer {0}×{1}, in which alone it is known: use a USB camera, or another kernel"
+        "its driver does not offer {0}×{1} in 10 or 12 bits, in which alone it is known: use a USB camera, or \
+         another kernel"
     )]
     NoMode(u32, u32),
 }
@@ -149,10 +160,6 @@ fn explain(error: &io::Error) -> String {
             )
         }
         io::ErrorKind::ResourceBusy => format!("{error}: another program uses it"),
-        // What drivers say of a sensor that does not answer on I²C.
-        _ if error.raw_os_error() == Some(libc::EREMOTEIO) => {
-            format!("{error}: the sensor does not answer: see to both ends of the ribbon")
-        }
         _ => error.to_string(),
     }
 }
@@ -205,7 +212,7 @@ fn nodes(folder: &Path) -> Vec<PathBuf> {
 
 fn examine(node: PathBuf, options: &Options) -> Candidate {
     let mut name = String::new();
-    let modes = open(&node).map_err(Unusable::Io).and_then(|device| {
+    let modes = ioctl::open(&node).map_err(Unusable::Io).and_then(|device| {
         let capability = ioctl::capability(&device)?;
         let sensor = bare::sensor(&device);
         name = text(&capability.card);
@@ -215,14 +222,6 @@ fn examine(node: PathBuf, options: &Options) -> Candidate {
         usable_modes(&device, &capability, &name, sensor, options)
     });
     Candidate { node, name, modes }
-}
-
-fn open(node: &Path) -> io::Result<Device> {
-    // The crate would panic at a path that C cannot express.
-    if node.as_os_str().as_bytes().contains(&0) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    Device::with_path(node)
 }
 
 /// A C string of a fixed field.
@@ -264,13 +263,19 @@ fn usable_modes(
     }
     let mut offers = offers(device, options);
     if let Some(Sensor { mode, .. }) = sensor {
-        offers.retain(|offer| (offer.width, offer.height) == *mode);
+        offers.retain(|offer| (offer.width, offer.height) == *mode && !has_8_bits(encoding(offer.fourcc)));
         if offers.is_empty() {
             return Err(Unusable::NoMode(mode.0, mode.1));
         }
     }
     let modes = ranked(&offers, (options.width, options.height), options.format);
     if modes.is_empty() { Err(Unusable::NoFormat) } else { Ok(modes) }
+}
+
+/// Whether it is what a bare sensor sends with 8 bits, in which its rows may take another time: those of an IMX219 half of
+/// it, in the mode that is used.
+fn has_8_bits(encoding: Option<Encoding>) -> bool {
+    matches!(encoding, Some(Encoding::Raw(PixelFormat::Bayer(_, Packing::Eight))))
 }
 
 /// All that a camera offers, in formats that can be read.
@@ -320,6 +325,9 @@ struct Streaming {
     decoder: Option<JpegDecoder>,
     /// Only for a bare sensor's.
     bare: Option<Bare>,
+    /// A bare sensor's newest picture.  Its buffers are not cached (the receiver's driver takes them from videobuf2's
+    /// `dma-contig`, on boards that are not coherent), and a look reads photosites one by one and more than once.
+    copy: Vec<u8>,
     silent_waits: u32,
     bad_frames: u32,
     /// Good pictures since the start, up to [`LASTING_PICTURES`].
@@ -364,9 +372,21 @@ fn prepare(device: &Device, node: &Path, power_line: PowerLine) {
 impl Streaming {
     /// Asks a camera for a mode, or what it makes of it, and starts it.
     fn start(node: &Path, id: String, mode: Mode, power_line: PowerLine) -> io::Result<Self> {
-        let unusable = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
-        let device = open(node)?;
+        let device = ioctl::open(node)?;
         let sensor = bare::sensor(&device);
+        let streaming = Self::start_opened(device, sensor, node, id, mode, power_line);
+        if sensor.is_some() { streaming.map_err(bare::explained) } else { streaming }
+    }
+
+    fn start_opened(
+        device: Device,
+        sensor: Option<&'static Sensor>,
+        node: &Path,
+        id: String,
+        mode: Mode,
+        power_line: PowerLine,
+    ) -> io::Result<Self> {
+        let unusable = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
         if let Some(Sensor { name, module, .. }) = sensor {
             log::info!("{}: the sensor is an {name} ({module})", node.display());
             bare::set_upright(&device, node);
@@ -376,9 +396,10 @@ impl Streaming {
         let encoding = encoding(format.fourcc)
             .ok_or_else(|| unusable(format!("it insists on the format {}", format.fourcc.escape_ascii())))?;
         if let Some(Sensor { mode, .. }) = sensor
-            && (format.width, format.height) != *mode
+            && ((format.width, format.height) != *mode || has_8_bits(Some(encoding)))
         {
-            return Err(unusable(format!("it insists on {}×{} photosites", format.width, format.height)));
+            let (fourcc, width, height) = (format.fourcc.escape_ascii(), format.width, format.height);
+            return Err(unusable(format!("it insists on {width}×{height} photosites in {fourcc}")));
         }
         let (width, height) = encoding.pixels(format.width, format.height);
         let (width, height) = (width as usize, height as usize);
@@ -388,7 +409,15 @@ impl Streaming {
         }
         prepare(&device, node, power_line);
         let (stride, decoder) = match encoding {
-            Encoding::Raw(raw) => ((format.stride as usize).max(raw.row_bytes(width)), None),
+            Encoding::Raw(raw) => {
+                let least = raw.row_bytes(width);
+                let stride = if format.stride == 0 { least } else { format.stride as usize };
+                if stride < least {
+                    let error = FrameError::Stride { stride, width, format: raw, least };
+                    return Err(unusable(error.to_string()));
+                }
+                (stride, None)
+            }
             Encoding::Jpeg => {
                 let decoder = JpegDecoder::new(width, height).map_err(|error| unusable(error.to_string()))?;
                 (0, Some(decoder))
@@ -403,8 +432,14 @@ impl Streaming {
                 format.height
             );
         }
+        let mut copy = Vec::new();
+        if let Encoding::Raw(raw) = encoding
+            && encoding.is_bare()
+        {
+            copy.try_reserve_exact(raw.frame_bytes(width, height, stride))?;
+        }
         let mut stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)?;
-        let bare = encoding.is_bare().then(|| Bare::start(device, node, sensor, power_line));
+        let bare = encoding.is_bare().then(|| Bare::start(device, node, sensor, power_line.hertz()));
         stream.set_timeout(WAIT);
         // `Stream::next` would do the start, but a time-out there leaves it in disorder.  Buffer 0 stays here: it is
         // the one that the first `next` gives to the driver before it takes another.
@@ -429,6 +464,7 @@ impl Streaming {
             stride,
             decoder,
             bare,
+            copy,
             silent_waits: 0,
             bad_frames: 0,
             good_frames: 0,
@@ -498,6 +534,18 @@ impl Streaming {
         // The driver does not write to it before `newest` gives it back, which needs `&mut self`.  (The borrow
         // checker cannot see that the last of several `next` calls in a loop is the one whose buffer is returned.)
         let bytes = unsafe { slice::from_raw_parts(newest.start, newest.length) };
+        let bytes = if self.bare.is_some() {
+            let begun = Instant::now();
+            self.copy.clear();
+            self.copy.extend_from_slice(&bytes[..bytes.len().min(self.copy.capacity())]);
+            // The first copy touches the memory, too.
+            if self.good_frames == 1 {
+                log::info!("{}: {} bytes copied in {:?}", self.node.display(), bytes.len(), begun.elapsed());
+            }
+            &self.copy
+        } else {
+            bytes
+        };
         let frame = match (self.encoding, &mut self.decoder) {
             (Encoding::Raw(format), _) => {
                 let frame = Frame::new(bytes, format, self.width, self.height, self.stride, at).ok();
@@ -559,8 +607,8 @@ pub struct V4l2Camera {
     attempts: Attempts,
     /// How often everything has failed, in a row.
     rounds: u32,
-    /// Whether it has been said why there is no camera.
-    has_said: bool,
+    /// What the log has been told of why there is no camera.
+    said: Vec<String>,
 }
 
 impl fmt::Debug for V4l2Camera {
@@ -584,7 +632,7 @@ impl V4l2Camera {
             retry_at: now,
             attempts: Attempts::default(),
             rounds: 0,
-            has_said: false,
+            said: Vec::new(),
         }
     }
 
@@ -596,7 +644,9 @@ impl V4l2Camera {
             thread::sleep((self.retry_at - now).min(WAIT));
             return;
         }
-        let (nodes, cameras): (Vec<_>, Vec<_>) = list(&self.options)
+        let (usable, left_out): (Vec<_>, Vec<_>) =
+            list(&self.options).into_iter().partition(|found| found.modes.is_ok());
+        let (nodes, cameras): (Vec<_>, Vec<_>) = usable
             .into_iter()
             .filter_map(|found| {
                 let id = format!("{} ({})", found.node.display(), found.name);
@@ -605,10 +655,10 @@ impl V4l2Camera {
             .unzip();
         if cameras.is_empty() {
             self.fault = Fault::NoCamera;
-            self.say_what_is_silent();
+            self.say_why(&left_out);
             return self.rest(RETRY);
         }
-        self.has_said = false;
+        self.said.clear();
         let Some(choice) = self.attempts.choose(&cameras, self.opened.elapsed()) else {
             log::warn!("the camera works in none of its formats and sizes: they are tried over again");
             self.attempts.forget();
@@ -631,12 +681,14 @@ impl V4l2Camera {
         }
     }
 
-    /// Tells the log, once, of a sensor that is named and does not answer.
-    fn say_what_is_silent(&mut self) {
-        if !mem::replace(&mut self.has_said, true)
-            && let Some(silent) = ribbon::silent_sensor(Path::new("/sys"))
-        {
-            log::warn!("{silent}");
+    /// Tells the log why there is no camera: what cannot be used, and a sensor that is named and does not answer.  Once, and
+    /// again if it is something else: drivers may come after the first look.
+    fn say_why(&mut self, left_out: &[Candidate]) {
+        let silent = ribbon::silent_sensor(Path::new("/sys")).map(|silent| silent.to_string());
+        let why: Vec<_> = left_out.iter().map(Candidate::to_string).chain(silent).collect();
+        if why != self.said {
+            why.iter().for_each(|reason| log::warn!("{reason}"));
+            self.said = why;
         }
     }
 

@@ -300,6 +300,7 @@ mod tests {
         Resampler::new(W, H).fill(frame, view, &mut input);
         input.iter().map(|&stored| i32::from(stored) + 128).collect()
     }
+
     /// A frame of one colour in each format, with padded rows; padding and unused bytes hold a value that would show.
     fn plain(format: PixelFormat, [y, u, v]: [u8; 3], rgb: [u8; 3]) -> Vec<u8> {
         let (width, height, stride) = (6, 4, 24);

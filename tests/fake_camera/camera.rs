@@ -15,6 +15,7 @@ use proptest::prelude::*;
 use v4l::v4l_sys as sys;
 use v4l::v4l2::vidioc;
 
+use crate::journal;
 use crate::machine::{Agreed, Device, Machine, Offer, Picture, Sizes, yuyv};
 
 const VGA: (u32, u32) = (640, 480);
@@ -583,5 +584,34 @@ fn a_camera_that_lists_no_sizes_or_a_range_of_them_is_asked_for_the_nearest() {
         let machine = Machine::with(device);
         until_picture(&mut camera(&machine));
         assert_eq!(starts(&machine), [start]);
+    }
+}
+
+#[test]
+fn a_row_is_as_long_as_the_driver_says_unless_it_says_nothing() {
+    // Narrower than what was agreed on, so that longer rows fit.
+    let wide = 288 * 2;
+    for (stride, expected) in
+        [(0, Ok(wide)), (wide, Ok(wide)), (wide + 64, Ok(wide + 64)), (wide - 1, Err(()))]
+    {
+        let mut device = Device::new(&[Offer::new(b"YUYV", &[QVGA], &[30])]);
+        device.odd = Box::new(move |pix| (pix.width, pix.bytesperline) = (288, stride));
+        device.picture = Box::new(move |_, agreed| {
+            Some(Picture::of(vec![100; (stride.max(wide) * agreed.height) as usize]))
+        });
+        let machine = Machine::with(device);
+        let mut camera = camera(&machine);
+        let seen = match camera.next() {
+            Capture::Frame(frame) => Ok(frame.stride() as u32),
+            _ => Err(()),
+        };
+        assert_eq!(seen, expected, "{stride}");
+        if expected.is_err() {
+            let told = journal::take();
+            assert!(
+                told.iter().any(|line| line.contains("575 bytes apart cannot hold 288 pixels")),
+                "{told:?}"
+            );
+        }
     }
 }

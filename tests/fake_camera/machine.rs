@@ -13,6 +13,7 @@ use v4l::v4l_sys as sys;
 use v4l::v4l2::vidioc;
 
 use crate::calls::{set_world, with_world};
+use crate::journal;
 
 /// A picture as the camera sends it.
 pub(crate) struct Picture {
@@ -85,7 +86,7 @@ pub(crate) struct Device {
     pub(crate) picture: Box<Pictures>,
     /// Controls by number, with their values.
     pub(crate) controls: Vec<(u32, i32)>,
-    /// Least and most of some of them.
+    /// Least and most of some of them: what is beyond becomes these.
     pub(crate) ranges: Vec<(u32, [i32; 2])>,
     /// Hears of each control that is set, and to what.
     pub(crate) told: Box<dyn Fn(u32, i32)>,
@@ -138,6 +139,13 @@ impl Device {
             streaming: None,
             waits_for_buffers: true,
         }
+    }
+
+    /// Overwrites all buffers, as no driver does while one is looked at.
+    pub(crate) fn spoil(&self) {
+        let file = self.file.as_ref().expect("the camera is plugged in");
+        let length = file.metadata().unwrap().len();
+        file.write_all_at(&vec![0xa5; length as usize], 0).unwrap();
     }
 
     /// Stops, as with the last descriptor closed.
@@ -210,7 +218,7 @@ impl Device {
                     Ok(())
                 }
                 vidioc::VIDIOC_G_PARM => Ok(()),
-                vidioc::VIDIOC_S_CTRL => self.control(&*argument.cast()),
+                vidioc::VIDIOC_S_CTRL => self.control(&mut *argument.cast()),
                 vidioc::VIDIOC_G_CTRL => self.value(&mut *argument.cast()),
                 vidioc::VIDIOC_QUERYCTRL => self.range(&mut *argument.cast()),
                 vidioc::VIDIOC_REQBUFS => {
@@ -320,7 +328,10 @@ impl Device {
         Ok(())
     }
 
-    fn control(&mut self, asked: &sys::v4l2_control) -> Result<(), c_int> {
+    fn control(&mut self, asked: &mut sys::v4l2_control) -> Result<(), c_int> {
+        if let Some((_, [least, most])) = self.ranges.iter().find(|(id, _)| *id == asked.id) {
+            asked.value = asked.value.clamp(*least, *most);
+        }
         let control = self.controls.iter_mut().find(|(id, _)| *id == asked.id).ok_or(libc::EINVAL)?;
         control.1 = asked.value;
         (self.told)(asked.id, asked.value);
@@ -497,6 +508,7 @@ pub(crate) struct Machine {
 impl Machine {
     /// A machine with this camera.
     pub(crate) fn with(camera: Device) -> Self {
+        journal::open();
         let world = World {
             now: Duration::from_secs(1000),
             folder: tempfile::tempdir().unwrap(),

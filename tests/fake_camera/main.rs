@@ -5,5 +5,6 @@
 
 mod calls;
 mod camera;
+mod journal;
 mod machine;
 mod ribbon;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use maskbell::camera::v4l2::{Options, V4l2Camera, Which, list};
 use maskbell::camera::{Capture, Fault, Source};
-use maskbell::frame::{Order, Packing, PixelFormat};
+use maskbell::frame::{Development, Order, Packing, PixelFormat};
 use v4l::v4l_sys as sys;
 use v4l::v4l2::vidioc;
 
+use crate::journal;
 use crate::machine::{Agreed, Device, Machine, Offer, Picture};
 
 /// Modes of an IMX219, photosites.
@@ -68,7 +69,8 @@ fn picture(number: u64, agreed: &Agreed, light: f32, (exposure, gain): (i32, i32
             let value = light * half * colours[x as usize % 2] + (number % 7) as f32 * 1e-3;
             ((0.0625 + 0.9375 * value).min(1.0) * 65_535.0) as u16
         };
-        let mut row = Packing::TenPacked.packed((0..agreed.width).map(photosite));
+        let packing = if agreed.fourcc[0] == b'p' { Packing::TenPacked } else { Packing::Ten };
+        let mut row = packing.packed((0..agreed.width).map(photosite));
         row.resize(row.len().next_multiple_of(32), 0);
         row
     };
@@ -152,9 +154,7 @@ fn it_follows_the_light_and_whoever_stands_in_it() {
 #[test]
 fn a_ribbon_that_is_pulled_is_told_and_forgotten_when_it_is_back() {
     let light = Rc::new(Cell::new(1e-4));
-    let mut device = module_2(&light);
-    device.offers.truncate(1);
-    let machine = Machine::with(device);
+    let machine = Machine::with(module_2(&light));
     let mut camera = V4l2Camera::new(options(&machine));
     assert_eq!(pictures(&mut camera, 60), 60);
     // Nothing comes any more, and nobody answers on I²C.
@@ -240,4 +240,152 @@ fn one_whose_node_is_gone_is_no_camera_until_it_is_back() {
     machine.plug(module_2(&light));
     machine.pass(Duration::from_secs(10));
     assert!(pictures(&mut camera, 30) > 10);
+}
+
+/// Lines of the log, of those since it was asked last, that contain this.
+fn told(part: &str) -> usize {
+    journal::take().iter().filter(|line| line.contains(part)).count()
+}
+
+#[test]
+fn why_there_is_no_camera_is_in_the_log_once_and_so_is_another_reason() {
+    let mut device = module_2(&Rc::new(Cell::new(1e-4)));
+    device.capabilities |= sys::V4L2_CAP_IO_MC;
+    let machine = Machine::with(device);
+    let mut camera = V4l2Camera::new(options(&machine));
+    for _ in 0..20 {
+        assert_eq!(fault(&mut camera), Some(Fault::NoCamera));
+    }
+    assert_eq!(told("dtoverlay=imx219,media-controller=0"), 1);
+    machine.camera(|device| {
+        device.capabilities &= !sys::V4L2_CAP_IO_MC;
+        device.offers = vec![Offer::new(b"pRAA", &[(640, 480)], &[])];
+    });
+    for _ in 0..20 {
+        assert_eq!(fault(&mut camera), Some(Fault::NoCamera));
+    }
+    assert_eq!(told("does not offer 1640×1232"), 1);
+}
+
+#[test]
+fn its_modes_with_8_bits_whose_rows_take_another_time_are_left_alone() {
+    let light = Rc::new(Cell::new(1e-4));
+    let machine = Machine::with(module_2(&light));
+    let modes = list(&options(&machine)).remove(0).modes.unwrap();
+    let names: Vec<_> = modes.iter().map(|mode| mode.fourcc.escape_ascii().to_string()).collect();
+    assert_eq!(names, ["pRAA", "RG10"]);
+    drop(machine);
+
+    let mut device = module_2(&light);
+    device.offers.drain(..2);
+    let machine = Machine::with(device);
+    let found = list(&options(&machine)).remove(0).to_string();
+    assert!(found.contains("does not offer 1640×1232"), "{found}");
+    drop(machine);
+
+    // Nor are they taken from a driver that gives them unasked.
+    let mut device = module_2(&light);
+    device.odd = Box::new(|pix| pix.pixelformat = u32::from_le_bytes(*b"RGGB"));
+    let machine = Machine::with(device);
+    let mut camera = V4l2Camera::new(options(&machine));
+    for _ in 0..10 {
+        assert_eq!(fault(&mut camera), Some(Fault::NoFrames));
+    }
+}
+
+#[test]
+fn what_the_sensor_did_not_take_it_is_told_again() {
+    let light = Rc::new(Cell::new(1.2e-4));
+    let machine = Machine::with(module_2(&light));
+    let mut camera = V4l2Camera::new(options(&machine));
+    assert_eq!(pictures(&mut camera, 30), 30);
+    journal::take();
+    // So dark that it is told all that it can do at once, and does not hear it.
+    light.set(4e-6);
+    let deaf = Rc::new(Cell::new(2));
+    machine.camera(|device| {
+        device.refuse = Box::new(move |request, _| {
+            (request == vidioc::VIDIOC_S_CTRL && deaf.get() > 0).then(|| {
+                deaf.set(deaf.get() - 1);
+                libc::EIO
+            })
+        });
+    });
+    assert_eq!(pictures(&mut camera, 30), 30);
+    let gain = 256.0 / (256 - control(&machine, sys::V4L2_CID_ANALOGUE_GAIN)) as f32;
+    assert!(gain > 10.0, "{gain}");
+    assert_eq!(told("it is told again"), 2);
+}
+
+#[test]
+fn a_driver_that_takes_less_than_it_is_told_is_made_up_for() {
+    let light = Rc::new(Cell::new(2e-5));
+    let mut device = module_2(&light);
+    // Half of what its driver is known to take.
+    device.ranges.push((sys::V4L2_CID_EXPOSURE, [4, 800]));
+    let machine = Machine::with(device);
+    let mut camera = V4l2Camera::new(options(&machine));
+    assert_eq!(pictures(&mut camera, 60), 60);
+    let Capture::Frame(frame) = camera.next() else { panic!("no picture") };
+    let gains = frame.development().gains;
+    let gain = 256.0 / (256 - control(&machine, sys::V4L2_CID_ANALOGUE_GAIN)) as f32;
+    assert_eq!(control(&machine, sys::V4L2_CID_EXPOSURE), 800);
+    // What it does not give is multiplied.
+    let seen = 800.0 * gain * 2e-5 * 0.5 * f32::from(gains[1]) / f32::from(Development::ONE);
+    assert!((0.1..0.15).contains(&seen), "{seen}");
+    // And that is all that can be done: nobody tells it anything any more.
+    let calls = Rc::new(Cell::new(0));
+    let count = Rc::clone(&calls);
+    machine.camera(|device| device.told = Box::new(move |_, _| count.set(count.get() + 1)));
+    assert_eq!(pictures(&mut camera, 60), 60);
+    assert_eq!(calls.get(), 0);
+}
+
+#[test]
+fn an_error_of_i2c_is_the_ribbons_fault_only_where_there_is_a_ribbon() {
+    let refuse = || -> crate::machine::Refuse {
+        Box::new(|request, _| (request == vidioc::VIDIOC_STREAMON).then_some(libc::EREMOTEIO))
+    };
+    let mut usb = Device::new(&[Offer::new(b"YUYV", &[(640, 480)], &[30])]);
+    usb.refuse = refuse();
+    let mut sensor = module_2(&Rc::new(Cell::new(1e-4)));
+    sensor.refuse = refuse();
+    for (device, is_told) in [(usb, false), (sensor, true)] {
+        let machine = Machine::with(device);
+        let mut camera = V4l2Camera::new(options(&machine));
+        assert_eq!(fault(&mut camera), Some(Fault::NoFrames));
+        assert_eq!(told("both ends of the ribbon") > 0, is_told);
+    }
+}
+
+#[test]
+fn the_log_tells_whether_its_pictures_are_upright() {
+    for (rotation, flips, part) in [
+        (0, true, "mounted at 0°: its pictures are upright"),
+        (180, true, "mounted at 180°: its pictures are upright"),
+        (180, false, "mounted at 180°, which it does not undo: set `rotation` in maskbell.toml"),
+        (90, true, "mounted at 90°, which it does not undo: set `rotation` in maskbell.toml"),
+    ] {
+        let mut device = module_2(&Rc::new(Cell::new(1e-4)));
+        device.controls.retain(|(id, _)| flips || *id != sys::V4L2_CID_VFLIP);
+        for (id, value) in &mut device.controls {
+            if *id == sys::V4L2_CID_CAMERA_SENSOR_ROTATION {
+                *value = rotation;
+            }
+        }
+        let machine = Machine::with(device);
+        let mut camera = V4l2Camera::new(options(&machine));
+        assert_eq!(pictures(&mut camera, 1), 1);
+        assert_eq!(told(part), 1, "{rotation} {flips}");
+    }
+}
+
+#[test]
+fn its_picture_is_read_once_from_the_buffer_which_no_cache_holds() {
+    let machine = Machine::with(module_2(&Rc::new(Cell::new(1e-4))));
+    let mut camera = V4l2Camera::new(options(&machine));
+    let Capture::Frame(frame) = camera.next() else { panic!("no picture") };
+    let before = frame.data().to_vec();
+    machine.camera(|device| device.spoil());
+    assert!(frame.data() == before);
 }

@@ -26,7 +26,6 @@ struct Room {
     told: [Settings; DELAY + 1],
     /// Of white, on the sensor.
     colours: [f32; 3],
-    /// Hertz of the mains.
     pictures: u32,
     /// Every change, with the picture after which it was told.
     changes: Vec<(u32, Settings)>,
@@ -59,7 +58,7 @@ impl Room {
     fn picture(&mut self, stripes: Stripes, face: Option<Rect>) -> Vec<f32> {
         let Settings { exposure, gain } = self.told[0];
         self.told.rotate_left(1);
-        let total = exposure as f32 * self.sensor.gain.factor(gain);
+        let total = (exposure - exposure % self.sensor.step) as f32 * self.sensor.gain.factor(gain);
         let black = f32::from(self.sensor.black);
         let mut noise = || {
             self.noise = self.noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -213,6 +212,22 @@ proptest! {
         }
         // What is full stays white.
         prop_assert!(gains.iter().all(|&gain| gain >= Development::ONE), "{gains:?}");
+    }
+}
+
+#[test]
+fn in_full_sun_where_a_row_more_is_much_it_settles_and_rests() {
+    for sensor in SENSORS.iter().map(|known| Sensor::by_codes(known.codes).unwrap()) {
+        // From 4 rows to 11.
+        for eighth in 0..56 {
+            let rows = 4.0 + eighth as f32 / 8.0;
+            let light = PICTURE / rows / sensor.gain.factor(sensor.codes[0]);
+            let mut room = Room::new(sensor);
+            room.shows(&[(1.0, light)], 40, None);
+            let before = room.changes.len();
+            room.shows(&[(1.0, light)], 60, None);
+            assert_eq!(room.changes.len(), before, "{}, {rows} rows: {:?}", sensor.name, room.changes);
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! and follow a list that never ends.  These take what is needed of an answer and leave the rest alone.  Structures and
 //! numbers are the kernel's, by way of the crate's bindings; "Linux Media Subsystem", part I, appendix A describes them.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::{io, mem};
 
 use v4l::Device;
@@ -67,6 +69,15 @@ fn entries<T: Plain>(device: &Device, request: Request, entry: impl Fn(u32) -> T
         call(device, request, &mut entry).ok()?;
         Some(entry)
     })
+}
+
+/// Opens a device node.
+pub(super) fn open(node: &Path) -> io::Result<Device> {
+    // The crate would panic at a path that C cannot express.
+    if node.as_os_str().as_bytes().contains(&0) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    Device::with_path(node)
 }
 
 /// The device's description.
@@ -202,9 +213,11 @@ pub(super) enum Control {
     Focus = V4L2_CID_FOCUS_ABSOLUTE,
 }
 
-/// Sets a control.
-pub(super) fn set_control(device: &Device, control: Control, value: i32) -> io::Result<()> {
-    call(device, vidioc::VIDIOC_S_CTRL, &mut v4l2_control { id: control as u32, value })
+/// Sets a control; what the driver made of the value.
+pub(super) fn set_control(device: &Device, control: Control, value: i32) -> io::Result<i32> {
+    let mut asked = v4l2_control { id: control as u32, value };
+    call(device, vidioc::VIDIOC_S_CTRL, &mut asked)?;
+    Ok(asked.value)
 }
 
 /// What a control stands at.
