@@ -43,7 +43,8 @@ const CONFIG_FILE: &str = "MASKBELL_CONFIG";
 /// Most mistakes of a file that are told one by one.
 const MAX_TOLD: usize = 20;
 
-/// Watches and reminds until the power goes, or a signal asks for the end; see [`Requests`] for which.
+/// Watches and reminds until the power goes, or a signal asks for the end: `SIGINT` and `SIGTERM` for a restart, `SIGPWR`
+/// and `SIGUSR2` to power off.
 pub fn run() -> ExitCode {
     let first = init::is_first_process();
     let unmounted = if first { init::mount_kernel_file_systems() } else { Vec::new() };

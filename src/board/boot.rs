@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the partition cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum BootError {
+pub(crate) enum BootError {
     /// The root file system is not on a partitioned disk.
     #[error(
         "the root file system is on no disk with partitions: name the one with {FILE} by {PARTITION}=/dev/…"
@@ -58,7 +58,7 @@ pub enum BootError {
 /// # Errors
 ///
 /// [`BootError`] if it could not be looked for or read.
-pub fn with_settings<T>(read: impl FnOnce(File) -> io::Result<T>) -> Result<Option<T>, BootError> {
+pub(crate) fn with_settings<T>(read: impl FnOnce(File) -> io::Result<T>) -> Result<Option<T>, BootError> {
     let node = match env::var_os(PARTITION) {
         Some(node) => wait_for(node.into())?,
         None => {

@@ -10,14 +10,14 @@ use rustix::mount::{MountFlags, mount};
 use rustix::system::{RebootCommand, reboot};
 
 /// Whether the kernel has started this program as the first one, by `init=`.
-pub fn is_first_process() -> bool {
+pub(crate) fn is_first_process() -> bool {
     process::id() == 1
 }
 
 /// A file system that could not be mounted.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind} cannot be mounted on {target}: {source}; the root file system must have that folder")]
-pub struct MountError {
+pub(crate) struct MountError {
     kind: &'static str,
     target: &'static str,
     source: io::Error,
@@ -26,7 +26,7 @@ pub struct MountError {
 /// Mounts proc, sysfs and devtmpfs, which hold what the kernel shows of itself: nothing is ever written to a disk.
 ///
 /// Those that are mounted already stay as they are.  Returns what went wrong; there is no log yet.
-pub fn mount_kernel_file_systems() -> Vec<MountError> {
+pub(crate) fn mount_kernel_file_systems() -> Vec<MountError> {
     let plain = MountFlags::NOSUID | MountFlags::NOEXEC;
     [
         ("proc", "/proc", plain | MountFlags::NODEV),
@@ -43,7 +43,7 @@ pub fn mount_kernel_file_systems() -> Vec<MountError> {
 
 /// Why to leave off.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Leave {
+pub(crate) enum Leave {
     /// Start the machine anew.
     Restart,
     /// Switch it off.
@@ -62,7 +62,7 @@ impl fmt::Display for Leave {
 /// Requests to leave off, which come as signals: `SIGINT` (Ctrl-Alt-Del) and `SIGTERM` ask for a restart, `SIGPWR` and
 /// `SIGUSR2` to power off, as with other programs that are process 1.
 #[derive(Debug)]
-pub struct Requests(Arc<AtomicUsize>);
+pub(crate) struct Requests(Arc<AtomicUsize>);
 
 impl Requests {
     const RESTART: usize = 1;
@@ -73,7 +73,7 @@ impl Requests {
     /// # Errors
     ///
     /// What the kernel says, which has no reason to refuse.
-    pub fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         let asked = Arc::<AtomicUsize>::default();
         for (signal, request) in [
             (libc::SIGINT, Self::RESTART),
@@ -87,7 +87,7 @@ impl Requests {
     }
 
     /// What has been asked for last, if anything.
-    pub fn pending(&self) -> Option<Leave> {
+    pub(crate) fn pending(&self) -> Option<Leave> {
         match self.0.load(Ordering::Relaxed) {
             Self::RESTART => Some(Leave::Restart),
             Self::POWER_OFF => Some(Leave::PowerOff),
@@ -98,7 +98,7 @@ impl Requests {
 
 /// Has the kernel ask process 1 at Ctrl-Alt-Del, and take care of processes that have lost their parent: process 1
 /// starts none, but inherits them.
-pub fn take_charge() {
+pub(crate) fn take_charge() {
     if let Err(error) = reboot(RebootCommand::CadOff) {
         log::warn!("Ctrl-Alt-Del restarts the machine at once: {error}");
     }
@@ -107,7 +107,7 @@ pub fn take_charge() {
 }
 
 /// Restarts or powers off.  Nothing needs to be saved.
-pub fn leave(how: Leave) -> ! {
+pub(crate) fn leave(how: Leave) -> ! {
     let command = match how {
         Leave::Restart => RebootCommand::Restart,
         Leave::PowerOff => RebootCommand::PowerOff,

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use rppal::gpio::{Gpio, OutputPin};
 
-pub mod boot;
+pub(crate) mod boot;
 pub mod console;
-pub mod init;
+pub(crate) mod init;
 pub mod pwm;
-pub mod restarts;
+pub(crate) mod restarts;
 pub mod watchdog;
 
 /// The device tree as the running kernel sees it; not there on a PC.

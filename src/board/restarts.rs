@@ -27,7 +27,7 @@ const BACKEND: &str = "/sys/module/pstore/parameters/backend";
 const CONSOLE_RECORD: &str = "console-ramoops-0";
 
 /// Restarts in a row from which on it shows and pauses: two may be a power supply that was plugged in by a shaky hand.
-pub const SEVERAL: u32 = 3;
+pub(crate) const SEVERAL: u32 = 3;
 
 /// The first pause, doubled with each restart.  It gives a driver, a hot processor or a weak power supply time, and
 /// whoever looks a light that stays.
@@ -37,7 +37,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(15);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 
 /// How long it must have run since the start for a restart not to count as one of a row.
-pub const SETTLED: Duration = Duration::from_secs(10 * 60);
+pub(crate) const SETTLED: Duration = Duration::from_secs(10 * 60);
 
 /// Most lines of the last words that are told.
 const MAX_WORDS: usize = 6;
@@ -54,7 +54,7 @@ const IN_ORDER: &str = "ends as it was asked to";
 
 /// Why restarts are not counted.
 #[derive(Debug, thiserror::Error)]
-pub enum RestartsError {
+pub(crate) enum RestartsError {
     /// The kernel keeps nothing.
     #[error(
         "nothing is kept over a restart: the kernel needs CONFIG_PSTORE_RAM, and config.txt dtoverlay=ramoops"
@@ -70,7 +70,7 @@ pub enum RestartsError {
 
 /// What the machine was left with by the run before, and what this run leaves to the next.
 #[derive(Debug)]
-pub struct Restarts<W = File> {
+pub(crate) struct Restarts<W = File> {
     log: W,
     row: u32,
     words: Vec<String>,
@@ -83,7 +83,7 @@ impl Restarts {
     /// # Errors
     ///
     /// [`RestartsError`] if the machine keeps nothing.
-    pub fn count() -> Result<Self, RestartsError> {
+    pub(crate) fn count() -> Result<Self, RestartsError> {
         let backend = fs::read_to_string(BACKEND).unwrap_or_default();
         if matches!(backend.trim(), "" | "(null)") {
             return Err(RestartsError::NoMemory);
@@ -111,24 +111,24 @@ impl<W: Write> Restarts<W> {
     }
 
     /// Restarts in a row that led here: none of those runs has settled, or was ended on purpose.
-    pub const fn in_a_row(&self) -> u32 {
+    pub(crate) const fn in_a_row(&self) -> u32 {
         self.row
     }
 
     /// What a panic of the run before had to say.
-    pub fn last_words(&self) -> &[String] {
+    pub(crate) fn last_words(&self) -> &[String] {
         &self.words
     }
 
     /// How long to wait before going on.
-    pub fn pause(&self) -> Duration {
+    pub(crate) fn pause(&self) -> Duration {
         let Some(beyond) = self.row.checked_sub(SEVERAL) else { return Duration::ZERO };
         // A larger shift is beyond the longest pause anyway.
         LONGEST_PAUSE.min(FIRST_PAUSE * (1 << beyond.min(8)))
     }
 
     /// Takes note of how long this run has gone on; whether it has settled with this.  Allocates nothing.
-    pub fn has_run_for(&mut self, time: Duration) -> bool {
+    pub(crate) fn has_run_for(&mut self, time: Duration) -> bool {
         let settles = !self.settled && time >= SETTLED;
         if settles {
             self.settled = true;
@@ -138,7 +138,7 @@ impl<W: Write> Restarts<W> {
     }
 
     /// Says that the end that follows was asked for.
-    pub fn end_in_order(&mut self) {
+    pub(crate) fn end_in_order(&mut self) {
         self.say(format_args!("{IN_ORDER}"));
     }
 

@@ -3,14 +3,14 @@
 //! [`Policy::observe`] is told what was seen in each frame and when, and answers with at most one [`Call`].  It
 //! is pure: no I/O, no clock of its own, no heap, the same answers for the same history.
 //!
-//! - Faces become tracks ([`tracks`]): a track is one visit of one person, as far as boxes can tell.  Who was lost in
+//! - Faces become tracks (`tracks`): a track is one visit of one person, as far as boxes can tell.  Who was lost in
 //!   the middle of the picture is still there for half a minute, unseen; who left at its edge has gone.
-//! - What a person wears is believed ([`belief`]), a hidden Markov model: each look is evidence, weighed by how sure,
+//! - What a person wears is believed (`belief`), a hidden Markov model: each look is evidence, weighed by how sure,
 //!   how near and how long after the last one it is.  Evidence for a mask lasts as long as evidence against it.
-//! - Things are no visitors ([`motion`]): only who has been seen to move like somebody is spoken to, or who suddenly
+//! - Things are no visitors (`motion`): only who has been seen to move like somebody is spoken to, or who suddenly
 //!   stands at the door of a room that was known to be empty.  What hangs there from the start, or has not moved for
 //!   half a minute, is furniture, and is remembered for days.
-//! - A visit ([`visit`]) hears each [`Reminder`] at most once.  The second kind (somebody reminded of the mask wears it
+//! - A visit (`visit`) hears each [`Reminder`] at most once.  The second kind (somebody reminded of the mask wears it
 //!   under the nose, say) needs a belief without doubt, so that a face that flickers between the two is told only once.
 //! - A tone is heard by everybody: whoever else is in view and would be told the same has been told.
 //! - Between two reminders lies a pause, whoever comes.  One that is due in the pause waits for its end, and sounds

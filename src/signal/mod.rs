@@ -5,7 +5,7 @@
 //! their timing whatever a frame costs.  They never allocate, and wait for nothing but the log's writer, when a reminder
 //! is logged, and on a PC for the terminal, which rings.
 //!
-//! Data flows from [`rtttl`] (text) to [`melody`] (notes), [`tones`] (what a melody means) and [`player`] (what sounds
+//! Data flows from [`rtttl`] (text) to [`melody`] (notes), `tones` (what a melody means) and `player` (what sounds
 //! and lights when), and from there through embedded-hal's traits to [`buzzer`] and [`led`]; `board` has the pins.
 
 use std::sync::Arc;
@@ -21,13 +21,13 @@ pub use tones::Melodies;
 use tones::Tone;
 
 pub mod buzzer;
-pub mod fault;
+mod fault;
 pub mod led;
 pub mod melody;
-pub mod player;
+mod player;
 pub mod rtttl;
-pub mod terminal;
-pub mod tones;
+pub(crate) mod terminal;
+mod tones;
 
 /// Pins, melodies and loudness.
 #[derive(Clone, Debug, PartialEq)]

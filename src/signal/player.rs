@@ -40,7 +40,7 @@ impl Tones {
 ///
 /// Leaving one never waits and never allocates.
 #[derive(Debug, Default)]
-pub struct Notes {
+pub(crate) struct Notes {
     /// Bits of [`Tone`].
     tones: AtomicU8,
     /// Frames processed so far; starts again at 1 after 2³².
@@ -68,12 +68,12 @@ struct Told {
 
 impl Notes {
     /// Asks for a tone.
-    pub fn request(&self, tone: Tone) {
+    pub(crate) fn request(&self, tone: Tone) {
         self.tones.fetch_or(tone as u8, Ordering::Relaxed);
     }
 
     /// Counts a frame, which shows that the camera works; whether it was the first.
-    pub fn frame_done(&self) -> bool {
+    pub(crate) fn frame_done(&self) -> bool {
         let before = self.frames.load(Ordering::Relaxed);
         // One loop counts; no other adds in between.
         self.frames.store(before.checked_add(1).unwrap_or(1), Ordering::Relaxed);
@@ -82,7 +82,7 @@ impl Notes {
     }
 
     /// Notes what is wrong.
-    pub fn fault(&self, fault: Fault) {
+    pub(crate) fn fault(&self, fault: Fault) {
         match fault {
             Fault::NoCamera | Fault::NoFrames | Fault::NoView => {
                 self.camera.store(fault as u8, Ordering::Relaxed);
@@ -94,22 +94,22 @@ impl Notes {
     }
 
     /// Notes that a lasting fault is over, after all.
-    pub fn over(&self, fault: Fault) {
+    pub(crate) fn over(&self, fault: Fault) {
         self.lasting.fetch_and(!(1 << fault as u8), Ordering::Relaxed);
     }
 
     /// Whether the player has looked at the notes since this was last asked.
-    pub fn was_taken(&self) -> bool {
+    pub(crate) fn was_taken(&self) -> bool {
         self.taken.swap(false, Ordering::Relaxed)
     }
 
     /// Ends [`play`].
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
     /// Whether a fault is noted.
-    pub fn has(&self, fault: Fault) -> bool {
+    pub(crate) fn has(&self, fault: Fault) -> bool {
         match fault {
             Fault::NoCamera | Fault::NoFrames | Fault::NoView => {
                 self.camera.load(Ordering::Relaxed) == fault as u8

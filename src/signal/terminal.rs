@@ -8,7 +8,7 @@ use crate::policy::Reminder;
 const BELL: &[u8] = b"\x07";
 
 /// Rings, but only where standard output is a terminal: a file or a pipe gets no control characters.
-pub fn ring() {
+pub(crate) fn ring() {
     let mut stdout = io::stdout().lock();
     if stdout.is_terminal() {
         // No bell is no reason to stop watching.
@@ -17,7 +17,7 @@ pub fn ring() {
 }
 
 /// A reminder as a line of the log.
-pub const fn text(reminder: Reminder) -> &'static str {
+pub(crate) const fn text(reminder: Reminder) -> &'static str {
     match reminder {
         Reminder::Mask => "reminder: please put on a mask",
         Reminder::Nose => "reminder: please cover your nose, too",
@@ -25,7 +25,8 @@ pub const fn text(reminder: Reminder) -> &'static str {
 }
 
 /// A reminder in words alone.
-pub const fn words(reminder: Reminder) -> &'static str {
+#[cfg(any(feature = "desk", test))]
+pub(crate) const fn words(reminder: Reminder) -> &'static str {
     match reminder {
         Reminder::Mask => "Please put on a mask",
         Reminder::Nose => "Please cover your nose, too",

@@ -6,7 +6,7 @@ use crate::policy::Reminder;
 /// A melody with a meaning.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
-pub enum Tone {
+pub(crate) enum Tone {
     /// Ready to watch.
     Ready = 1,
     /// Please put on a mask.
@@ -24,7 +24,7 @@ impl From<Reminder> for Tone {
     }
 }
 
-/// The melody of each [`Tone`].
+/// The melody of each tone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Melodies {
     /// Please put on a mask.
@@ -54,7 +54,7 @@ impl Melodies {
     }
 
     /// The melody for `tone`.
-    pub const fn of(&self, tone: Tone) -> &Melody {
+    pub(crate) const fn of(&self, tone: Tone) -> &Melody {
         match tone {
             Tone::Mask => &self.mask,
             Tone::Nose => &self.nose,
