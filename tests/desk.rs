@@ -379,10 +379,29 @@ fn a_report_is_one_page_that_holds_everything() {
     assert!(page.contains("a&lt;b&gt;.jpg") && !page.contains("a<b>"), "names are no markup");
     assert!(!page.contains("http"), "it needs nothing else");
     assert!(page.contains("1 picture and 2 frames: 2 faces (1 covered, 1 bare)"), "totals");
+}
 
-    let input = folder.path().join("a<b>.jpg");
-    assert_refused(&run(&["check", "--report", text(&input), text(&input)]), 1, "would overwrite");
-    assert_eq!(fs::read(&input).unwrap(), read("bare.jpg"));
+#[test]
+fn a_report_takes_the_place_of_nothing_but_a_report() {
+    let heic = b"\0\0\0\x18ftypheic".to_vec();
+    let folder =
+        folder(&[("a.jpg", read("bare.jpg")), ("b.jpg", read("empty.jpg")), ("IMG.HEIC", heic.clone())]);
+    let file = |name: &str| text(&folder.path().join(name)).to_owned();
+    let report = |to: &str, of: &str| run(&["check", "--report", &file(to), &file(of)]);
+    // `--report *.jpg`, the report's name forgotten: the first picture is not among those to be checked.
+    for (to, of, content) in [
+        ("a.jpg", "b.jpg", read("bare.jpg")),
+        ("a.jpg", "a.jpg", read("bare.jpg")),
+        ("IMG.HEIC", "IMG.HEIC", heic),
+    ] {
+        assert_refused(&report(to, of), 1, "would overwrite");
+        assert_eq!(fs::read(file(to)).unwrap(), content, "{to}");
+    }
+    for of in ["a.jpg", "b.jpg"] {
+        let again = report("page.html", of);
+        assert!(again.status.success(), "{}", err(&again));
+    }
+    assert!(fs::read_to_string(file("page.html")).unwrap().contains("b.jpg"), "the newer one");
 }
 
 #[test]

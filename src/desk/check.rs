@@ -80,7 +80,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
     let Finds { mut all, left_out, why } = find(&args.pictures);
     let thresholds = args.thresholds.over(config.vision.thresholds);
     let copies = args.annotate.as_deref().map(|dir| Copies::plan(dir, thresholds, &mut all)).transpose()?;
-    let report = args.report.as_deref().map(|path| Report::start(path, thresholds, &all)).transpose()?;
+    let report = args.report.as_deref().map(|path| Report::start(path, thresholds)).transpose()?;
     let progress = progress(all.len());
     let mut check = Check {
         vision: Vision::new(&vision::Options {
