@@ -329,6 +329,20 @@ fn totals_come_last_and_what_is_left_out_is_said() {
 }
 
 #[test]
+fn what_a_phone_calls_jpg_and_is_none_gets_its_command() {
+    let folder = folder(&[("a.jpg", b"\0\0\0\x18ftypheic".to_vec())]);
+    let picture = folder.path().join("a.jpg");
+    for asked in [folder.path(), &picture] {
+        let refused = run(&["check", text(asked)]);
+        assert_refused(&refused, 1, "heif-convert '");
+        assert!(err(&refused).contains("/a-converted.jpg'"), "{}", err(&refused));
+    }
+    let piped = maskbell().args(["check", "-"]).stdin(fs::File::open(&picture).unwrap()).output().unwrap();
+    assert_refused(&piped, 1, "-: this is a HEIC picture");
+    assert!(!err(&piped).contains("convert"), "there is no telling where it comes from: {}", err(&piped));
+}
+
+#[test]
 fn a_picture_may_come_on_standard_input() {
     let told = |input: Stdio| {
         let output = maskbell().args(["check", "-"]).stdin(input).output().unwrap();

@@ -37,9 +37,10 @@ pub enum OpenError {
     /// A film in a container.
     #[error(
         "{}: this is {container}, and only plain motion JPEG can be replayed; \
-         convert it with: ffmpeg -i {} -an -vf scale=640:-2 -q:v 3 -f mjpeg clip.mjpeg",
+         convert it with: ffmpeg -i {} -an -r {} -vf scale=640:-2 -q:v 3 -f mjpeg clip.mjpeg",
         path.display(),
-        path.display()
+        path.display(),
+        DEFAULT_RATE
     )]
     Container {
         /// The file.
