@@ -436,6 +436,24 @@ fn a_reader_that_goes_away_is_no_fault() {
 }
 
 #[test]
+fn copies_and_report_are_finished_without_a_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let (page, copies) = (folder.path().join("page.html"), folder.path().join("out"));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let pictures = ["empty.jpg", "bare.jpg", "masked.jpg"].map(|name| text(&sample(name)).to_owned());
+    let output = maskbell()
+        .args(["check", "--report", text(&page), "--annotate", text(&copies)])
+        .args(&pictures)
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", err(&output));
+    assert_eq!(fs::read_to_string(page).unwrap().matches("<figure ").count(), pictures.len());
+    assert!(copies.join("masked.jpg").is_file());
+}
+
+#[test]
 fn a_recording_ends_in_a_summary() {
     let folder = folder(&[("clip.mjpeg", [read("empty.jpg"), read("bare.jpg"), read("empty.jpg")].concat())]);
     let clip = folder.path().join("clip.mjpeg");
