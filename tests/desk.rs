@@ -355,6 +355,22 @@ fn a_picture_may_come_on_standard_input() {
     assert!(cat.wait().unwrap().success());
     assert!(piped.starts_with("-: 1 face\n  bare "), "{piped}");
     assert_eq!(told(bare().into()), piped);
+
+    let text = fs::File::open(file!()).unwrap();
+    for (input, says) in [(text.into(), "-: this is no picture"), (terminal(), "-: no picture comes on")] {
+        assert_refused(&maskbell().args(["check", "-"]).stdin(input).output().unwrap(), 1, says);
+    }
+}
+
+/// The end of a new pseudo-terminal that programs take for a terminal as well.
+fn terminal() -> Stdio {
+    fs::File::options().read(true).write(true).open("/dev/ptmx").unwrap().into()
+}
+
+#[test]
+fn a_sound_file_is_not_written_to_a_terminal() {
+    let refused = maskbell().args(["tune", "x::c", "--wav", "-"]).stdout(terminal()).output().unwrap();
+    assert_refused(&refused, 1, "pipe it into a player");
 }
 
 #[test]

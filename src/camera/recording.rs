@@ -90,6 +90,22 @@ impl OpenError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
     }
+
+    /// The same of what is called `name`.
+    #[cfg(feature = "desk")]
+    pub(crate) fn of(mut self, name: &Path) -> Self {
+        match &mut self {
+            Self::Io { path, .. }
+            | Self::Container { path, .. }
+            | Self::NoJpeg { path }
+            | Self::Jpeg { path, .. }
+            | Self::Picture { path, .. }
+            | Self::NoPictures { path, .. }
+            | Self::NotAFile { path } => name.clone_into(path),
+            Self::Rate(_) => {}
+        }
+        self
+    }
 }
 
 /// Whether a file's name says that it is motion JPEG.

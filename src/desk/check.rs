@@ -1,6 +1,7 @@
 //! `maskbell check`: what is seen in pictures.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -151,7 +152,11 @@ struct Check {
 impl Check {
     fn one(&mut self, one: &Found) -> Result<(), CheckError> {
         self.progress.set_message(plain(&one.name));
-        if one.clip { self.clip(one) } else { self.picture(one) }
+        let done = if one.clip { self.clip(one) } else { self.picture(one) };
+        done.map_err(|error| match error {
+            CheckError::Open(error) => error.of(Path::new(&one.name)).into(),
+            other => other,
+        })
     }
 
     fn picture(&mut self, one: &Found) -> Result<(), CheckError> {
