@@ -65,7 +65,7 @@ impl Attendant {
                 debug!("{:.2} s: {}", frame.captured_at().as_secs_f32(), Words(faces));
                 self.progress.count(took);
             }
-            Turn::Blind(fault) => {
+            Turn::Blind { fault, .. } => {
                 if self.is_news(State::Blind(fault)) {
                     warn!("{fault}");
                 }

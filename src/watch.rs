@@ -32,7 +32,12 @@ pub enum Turn<'a> {
         took: Duration,
     },
     /// There was no frame to look at, or nothing to be seen in it; the source tries again.
-    Blind(Fault),
+    Blind {
+        /// Why.
+        fault: Fault,
+        /// When, in the source's clock.
+        at: Duration,
+    },
 }
 
 /// Everything between a camera and a buzzer, made once before the first frame.
@@ -89,7 +94,8 @@ impl Watch {
                 Capture::Frame(frame) => {
                     let arrived = Instant::now();
                     if is_live && let Some(why) = self.view.judge(&frame) {
-                        if report(Turn::Blind(Fault::NoView(why))).is_break() {
+                        let at = frame.captured_at();
+                        if report(Turn::Blind { fault: Fault::NoView(why), at }).is_break() {
                             return Ok(());
                         }
                         continue;
@@ -103,11 +109,11 @@ impl Watch {
                     source.attend(&self.stored);
                     flow
                 }
-                Capture::Fault { fault, .. } => {
+                Capture::Fault { fault, at } => {
                     if fault != Fault::BadFrame {
                         self.view.interrupt();
                     }
-                    report(Turn::Blind(fault))
+                    report(Turn::Blind { fault, at })
                 }
                 Capture::End => return Ok(()),
             };

@@ -329,6 +329,20 @@ fn totals_come_last_and_what_is_left_out_is_said() {
 }
 
 #[test]
+fn what_a_phone_calls_jpg_and_is_none_gets_its_command() {
+    let folder = folder(&[("a.jpg", b"\0\0\0\x18ftypheic".to_vec())]);
+    let picture = folder.path().join("a.jpg");
+    for asked in [folder.path(), &picture] {
+        let refused = run(&["check", text(asked)]);
+        assert_refused(&refused, 1, "heif-convert '");
+        assert!(err(&refused).contains("/a-converted.jpg'"), "{}", err(&refused));
+    }
+    let piped = maskbell().args(["check", "-"]).stdin(fs::File::open(&picture).unwrap()).output().unwrap();
+    assert_refused(&piped, 1, "-: this is a HEIC picture");
+    assert!(!err(&piped).contains("convert"), "there is no telling where it comes from: {}", err(&piped));
+}
+
+#[test]
 fn a_picture_may_come_on_standard_input() {
     let told = |input: Stdio| {
         let output = maskbell().args(["check", "-"]).stdin(input).output().unwrap();
@@ -341,6 +355,22 @@ fn a_picture_may_come_on_standard_input() {
     assert!(cat.wait().unwrap().success());
     assert!(piped.starts_with("-: 1 face\n  bare "), "{piped}");
     assert_eq!(told(bare().into()), piped);
+
+    let text = fs::File::open(file!()).unwrap();
+    for (input, says) in [(text.into(), "-: this is no picture"), (terminal(), "-: no picture comes on")] {
+        assert_refused(&maskbell().args(["check", "-"]).stdin(input).output().unwrap(), 1, says);
+    }
+}
+
+/// The end of a new pseudo-terminal that programs take for a terminal as well.
+fn terminal() -> Stdio {
+    fs::File::options().read(true).write(true).open("/dev/ptmx").unwrap().into()
+}
+
+#[test]
+fn a_sound_file_is_not_written_to_a_terminal() {
+    let refused = maskbell().args(["tune", "x::c", "--wav", "-"]).stdout(terminal()).output().unwrap();
+    assert_refused(&refused, 1, "pipe it into a player");
 }
 
 #[test]
@@ -379,10 +409,29 @@ fn a_report_is_one_page_that_holds_everything() {
     assert!(page.contains("a&lt;b&gt;.jpg") && !page.contains("a<b>"), "names are no markup");
     assert!(!page.contains("http"), "it needs nothing else");
     assert!(page.contains("1 picture and 2 frames: 2 faces (1 covered, 1 bare)"), "totals");
+}
 
-    let input = folder.path().join("a<b>.jpg");
-    assert_refused(&run(&["check", "--report", text(&input), text(&input)]), 1, "would overwrite");
-    assert_eq!(fs::read(&input).unwrap(), read("bare.jpg"));
+#[test]
+fn a_report_takes_the_place_of_nothing_but_a_report() {
+    let heic = b"\0\0\0\x18ftypheic".to_vec();
+    let folder =
+        folder(&[("a.jpg", read("bare.jpg")), ("b.jpg", read("empty.jpg")), ("IMG.HEIC", heic.clone())]);
+    let file = |name: &str| text(&folder.path().join(name)).to_owned();
+    let report = |to: &str, of: &str| run(&["check", "--report", &file(to), &file(of)]);
+    // `--report *.jpg`, the report's name forgotten: the first picture is not among those to be checked.
+    for (to, of, content) in [
+        ("a.jpg", "b.jpg", read("bare.jpg")),
+        ("a.jpg", "a.jpg", read("bare.jpg")),
+        ("IMG.HEIC", "IMG.HEIC", heic),
+    ] {
+        assert_refused(&report(to, of), 1, "would overwrite");
+        assert_eq!(fs::read(file(to)).unwrap(), content, "{to}");
+    }
+    for of in ["a.jpg", "b.jpg"] {
+        let again = report("page.html", of);
+        assert!(again.status.success(), "{}", err(&again));
+    }
+    assert!(fs::read_to_string(file("page.html")).unwrap().contains("b.jpg"), "the newer one");
 }
 
 #[test]
@@ -400,6 +449,24 @@ fn a_reader_that_goes_away_is_no_fault() {
     let mut told = String::new();
     child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
     assert_eq!((child.wait().unwrap().code(), told.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn copies_and_report_are_finished_without_a_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let (page, copies) = (folder.path().join("page.html"), folder.path().join("out"));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let pictures = ["empty.jpg", "bare.jpg", "masked.jpg"].map(|name| text(&sample(name)).to_owned());
+    let output = maskbell()
+        .args(["check", "--report", text(&page), "--annotate", text(&copies)])
+        .args(&pictures)
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", err(&output));
+    assert_eq!(fs::read_to_string(page).unwrap().matches("<figure ").count(), pictures.len());
+    assert!(copies.join("masked.jpg").is_file());
 }
 
 #[test]

@@ -37,9 +37,10 @@ pub enum OpenError {
     /// A film in a container.
     #[error(
         "{}: this is {container}, and only plain motion JPEG can be replayed; \
-         convert it with: ffmpeg -i {} -an -vf scale=640:-2 -q:v 3 -f mjpeg clip.mjpeg",
+         convert it with: ffmpeg -i {} -an -r {} -vf scale=640:-2 -q:v 3 -f mjpeg clip.mjpeg",
         path.display(),
-        path.display()
+        path.display(),
+        DEFAULT_RATE
     )]
     Container {
         /// The file.
@@ -88,6 +89,22 @@ pub enum OpenError {
 impl OpenError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    /// The same of what is called `name`.
+    #[cfg(feature = "desk")]
+    pub(crate) fn of(mut self, name: &Path) -> Self {
+        match &mut self {
+            Self::Io { path, .. }
+            | Self::Container { path, .. }
+            | Self::NoJpeg { path }
+            | Self::Jpeg { path, .. }
+            | Self::Picture { path, .. }
+            | Self::NoPictures { path, .. }
+            | Self::NotAFile { path } => name.clone_into(path),
+            Self::Rate(_) => {}
+        }
+        self
     }
 }
 

@@ -141,7 +141,7 @@ pub struct CheckArgs {
     #[arg(long)]
     pub one_look: bool,
     /// How many pixels a look has: 320x240, 400x300, 480x360, 640x480, or auto for the most at which this machine can look
-    /// 15 times a second [default: 320x240, or what the settings say]
+    /// 15 times a second [default: the settings' size, or 320x240 if they say auto]
     #[arg(long, value_name = "SIZE")]
     pub look: Option<Choice>,
     /// How sure to be.
@@ -312,8 +312,9 @@ Examples:
   maskbell check --report seen.html photos/   the same as one page for a browser
   ssh camera cat last.jpg | maskbell check -  a picture on standard input
 
-A JSON object looks like this, boxes in pixels from the upper left corner of the picture as it is shown,
-upright after the rotation that its EXIF data ask for:
+A JSON object looks like this, boxes in pixels from the upper left corner of the picture as it is shown:
+upright after the rotation that its EXIF data ask for, and after that which camera.rotation sets in the
+file of --config:
   {\"image\": \"me.jpg\", \"faces\": [{\"box\": [x1, y1, x2, y2], \"score\": 0.97,
    \"verdict\": \"covered\" or \"nose_out\" or \"bare\" or \"unsure\", \"mouth\": 0.01, \"nose\": 0.02,
    \"presence\": 0.99}]}

@@ -1,6 +1,7 @@
 //! `maskbell check`: what is seen in pictures.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -80,7 +81,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
     let Finds { mut all, left_out, why } = find(&args.pictures);
     let thresholds = args.thresholds.over(config.vision.thresholds);
     let copies = args.annotate.as_deref().map(|dir| Copies::plan(dir, thresholds, &mut all)).transpose()?;
-    let report = args.report.as_deref().map(|path| Report::start(path, thresholds, &all)).transpose()?;
+    let report = args.report.as_deref().map(|path| Report::start(path, thresholds)).transpose()?;
     let progress = progress(all.len());
     let mut check = Check {
         vision: Vision::new(&vision::Options {
@@ -93,6 +94,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
         copies,
         report,
         json: args.json,
+        has_reader: true,
         fps: args.fps.unwrap_or(DEFAULT_RATE),
         progress,
         totals: Totals { left_out, ..Totals::default() },
@@ -140,6 +142,8 @@ struct Check {
     copies: Option<Copies>,
     report: Option<Report>,
     json: bool,
+    /// Of standard output.
+    has_reader: bool,
     fps: f32,
     progress: ProgressBar,
     totals: Totals,
@@ -148,7 +152,11 @@ struct Check {
 impl Check {
     fn one(&mut self, one: &Found) -> Result<(), CheckError> {
         self.progress.set_message(plain(&one.name));
-        if one.clip { self.clip(one) } else { self.picture(one) }
+        let done = if one.clip { self.clip(one) } else { self.picture(one) };
+        done.map_err(|error| match error {
+            CheckError::Open(error) => error.of(Path::new(&one.name)).into(),
+            other => other,
+        })
     }
 
     fn picture(&mut self, one: &Found) -> Result<(), CheckError> {
@@ -160,7 +168,7 @@ impl Check {
         let faces = look(&mut self.vision, &frame, self.looks, &one.name)?;
         self.totals.pictures += 1;
         self.totals.count(&faces);
-        if self.copies.is_some() || self.report.is_some() {
+        if self.is_kept() {
             let mut pixels = Vec::new();
             rgb::from_frame(&frame, &mut pixels);
             if let Some(report) = &mut self.report {
@@ -206,15 +214,29 @@ impl Check {
         recording.take_error().map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Prints one picture's line (or lines, for people) as one write.
-    fn print(&self, entry: &Entry<'_>) -> Result<(), CheckError> {
+    /// Prints one picture's line (or lines, for people) as one write.  When nobody reads any more, the rest is done only
+    /// for copies and report.
+    fn print(&mut self, entry: &Entry<'_>) -> Result<(), CheckError> {
+        if !self.has_reader {
+            return Ok(());
+        }
         let text = if self.json {
             serde_json::to_string(entry).map_err(io::Error::from)? + "\n"
         } else {
             entry.to_string()
         };
-        self.progress.suspend(|| io::stdout().write_all(text.as_bytes()))?;
-        Ok(())
+        match self.progress.suspend(|| io::stdout().write_all(text.as_bytes())) {
+            Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe && self.is_kept() => {
+                self.has_reader = false;
+                Ok(())
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Whether what is seen is kept in files, too.
+    const fn is_kept(&self) -> bool {
+        self.copies.is_some() || self.report.is_some()
     }
 
     /// Says what could not be checked.

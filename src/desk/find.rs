@@ -44,14 +44,12 @@ pub fn find(paths: &[PathBuf]) -> Finds {
             if all.is_empty() {
                 finds.all.push(Err(refused(path, "there are no pictures or clips in this folder")));
             }
-            finds.all.extend(all.into_iter().map(|one| one.map(|one| within(path, one))));
+            finds.all.extend(all.into_iter().map(|one| one.and_then(|one| within(path, one))));
             let (count, why) = left_out(path);
             finds.left_out += count;
             finds.why.extend(why);
         } else if path.as_os_str() == STANDARD_INPUT {
-            let input = file(Path::new("/dev/stdin"));
-            let named = |one| Found { name: STANDARD_INPUT.to_owned(), copy: "stdin.jpg".into(), ..one };
-            finds.all.push(input.map(named));
+            finds.all.push(standard_input(path));
         } else {
             finds.all.push(file(path));
         }
@@ -76,10 +74,29 @@ fn file(path: &Path) -> Result<Found, OpenError> {
     })
 }
 
+/// What comes on standard input, which is called `name`.
+fn standard_input(name: &Path) -> Result<Found, OpenError> {
+    let path = Path::new("/dev/stdin");
+    let kind = fs::metadata(path).map_err(OpenError::io(name))?.file_type();
+    if !kind.is_file() && !kind.is_fifo() {
+        return Err(refused(name, "no picture comes on standard input; pipe one into it"));
+    }
+    if let Some(foreign) = Foreign::at(path) {
+        // No command: there is no telling where it comes from.
+        return Err(refused(name, foreign.reason()));
+    }
+    let clip = kind.is_file() && is_motion_jpeg(path)?;
+    Ok(Found { name: name.display().to_string(), path: path.to_owned(), copy: "stdin.jpg".into(), clip })
+}
+
 /// What was found at `path` in the folder `root`.
-fn within(root: &Path, path: PathBuf) -> Found {
+fn within(root: &Path, path: PathBuf) -> Result<Found, OpenError> {
+    // Whatever its name says.
+    if let Some(foreign) = Foreign::at(&path) {
+        return Err(refused(&path, &foreign.remedy(&path)));
+    }
     let copy = path.strip_prefix(root).unwrap_or(&path).to_owned();
-    Found { name: path.display().to_string(), clip: is_clip_name(&path), path, copy }
+    Ok(Found { name: path.display().to_string(), clip: is_clip_name(&path), path, copy })
 }
 
 fn refused(path: &Path, reason: &str) -> OpenError {

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::camera::is_clip_name;
 use crate::camera::pictures::is_picture_name;
+use crate::camera::{DEFAULT_RATE, is_clip_name};
 
 /// What a file is that is neither a picture nor a clip that can be read.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -48,25 +48,32 @@ impl Foreign {
         }
     }
 
-    /// How the file at `path` becomes one that can be read.
+    /// What it is, and that it is not read.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Heic => "this is a HEIC picture, which is not read here",
+            Self::Avif => "this is an AVIF picture, which is not read here",
+            Self::Film => "this is a film in a container, and only plain motion JPEG is read",
+            Self::Other => "this is neither a picture nor a clip",
+        }
+    }
+
+    /// The reason, and how the file at `path` becomes one that can be read.
     pub fn remedy(self, path: &Path) -> String {
-        let quoted = |path: &Path| quoted(&path.display().to_string());
-        let (from, to) = (quoted(path), |ending| quoted(&path.with_extension(ending)));
+        let (from, to) = (argument(path), |ending| argument(&beside(path, ending)));
+        let reason = self.reason();
         match self {
             Self::Heic => format!(
-                "this is a HEIC picture, which is not read here; convert it with: heif-convert {from} {} (Debian: apt-get install libheif-examples)",
+                "{reason}; convert it with: heif-convert {from} {} (Debian: apt-get install libheif-examples)",
                 to("jpg")
             ),
-            Self::Avif => format!(
-                "this is an AVIF picture, which is not read here; convert it with: ffmpeg -i {from} {}",
-                to("jpg")
-            ),
+            Self::Avif => format!("{reason}; convert it with: ffmpeg -i {from} {}", to("jpg")),
+            // At the rate at which it will be replayed.
             Self::Film => format!(
-                "this is a film in a container, and only plain motion JPEG is read; convert it with: \
-                 ffmpeg -i {from} -an -vf scale=640:-2 -q:v 3 -f mjpeg {}",
+                "{reason}; convert it with: ffmpeg -i {from} -an -r {DEFAULT_RATE} -vf scale=640:-2 -q:v 3 -f mjpeg {}",
                 to("mjpeg")
             ),
-            Self::Other => "this is neither a picture nor a clip".to_owned(),
+            Self::Other => reason.to_owned(),
         }
     }
 
@@ -82,9 +89,21 @@ impl Foreign {
     }
 }
 
-/// A word that a shell takes as it is.
-pub fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
+/// `path` with another `ending`, or with another stem as well if it has this one already.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending)) {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        return path.with_file_name(format!("{stem}-converted.{ending}"));
+    }
+    path.with_extension(ending)
+}
+
+/// `path` as a word that a shell takes as it is, and a program as a file's name.
+fn argument(path: &Path) -> String {
+    let name = path.display().to_string();
+    // Else a hyphen begins an option, and ffmpeg takes what comes before a colon for a protocol.
+    let misleads = path.is_relative() && (name.starts_with('-') || name.contains(':'));
+    format!("'{}{}'", if misleads { "./" } else { "" }, name.replace('\'', r"'\''"))
 }
 
 /// Text with its control characters made visible: a file's name must not write on the terminal.
@@ -158,11 +177,23 @@ mod tests {
     #[test]
     fn a_command_can_be_pasted_whatever_the_name() {
         let remedy = Foreign::Film.remedy(Path::new("my films/it's.mp4"));
-        let wanted =
-            r"ffmpeg -i 'my films/it'\''s.mp4' -an -vf scale=640:-2 -q:v 3 -f mjpeg 'my films/it'\''s.mjpeg'";
+        let wanted = r"ffmpeg -i 'my films/it'\''s.mp4' -an -r 10 -vf scale=640:-2 -q:v 3 -f mjpeg 'my films/it'\''s.mjpeg'";
         assert!(remedy.ends_with(wanted), "{remedy}");
         let heic = Foreign::Heic.remedy(Path::new("IMG 1.HEIC"));
         assert!(heic.contains("heif-convert 'IMG 1.HEIC' 'IMG 1.jpg'"), "{heic}");
+    }
+
+    #[test]
+    fn a_command_writes_another_file_and_takes_names_for_names() {
+        for (name, words) in [
+            ("a/IMG.JPG", "'a/IMG.JPG' 'a/IMG-converted.jpg'"),
+            ("-o.heic", "'./-o.heic' './-o.jpg'"),
+            ("12:30.heic", "'./12:30.heic' './12:30.jpg'"),
+            ("/-o.heic", "'/-o.heic' '/-o.jpg'"),
+        ] {
+            let heic = Foreign::Heic.remedy(Path::new(name));
+            assert!(heic.contains(&format!("heif-convert {words} ")), "{heic}");
+        }
     }
 
     #[test]

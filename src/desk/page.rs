@@ -66,7 +66,7 @@ pub fn run(args: &WatchArgs, folder: &Path) -> Result<ExitCode, PageError> {
         match window.hold(&screen, &never)? {
             Wish::Close => return Ok(ExitCode::SUCCESS),
             Wish::Back => at = at.saturating_sub(1),
-            Wish::Next | Wish::Other => at = (at + 1).min(files.len() - 1),
+            Wish::Next => at = (at + 1).min(files.len() - 1),
         }
     }
 }

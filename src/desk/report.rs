@@ -2,15 +2,13 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 
 use super::draw::{Canvas, Place};
-use super::find::Found;
 use super::scale::scaled;
 use crate::geometry::Rect;
 use crate::vision::{Face, Thresholds, Verdict};
@@ -24,8 +22,8 @@ const QUALITY: u8 = 82;
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The report would take the place of what is being checked.
-    #[error("--report {}: that would overwrite a picture that is to be checked, choose another name", .0.display())]
+    /// The report would take the place of something else.
+    #[error("--report {}: that would overwrite a file that is no such report; choose another name, or remove it", .0.display())]
     Overwrite(PathBuf),
     /// The system or the encoder refuses.
     #[error("{}: the report cannot be written: {cause}", path.display())]
@@ -46,25 +44,19 @@ pub struct Report {
 }
 
 impl Report {
-    /// Starts the report `path` on `found`, whose faces are judged by `thresholds`.
+    /// Starts the report `path`, in which faces are judged by `thresholds`.
     ///
     /// # Errors
     ///
-    /// [`ReportError`] if the file cannot be made, or is one of `found`.
-    pub fn start<E>(
-        path: &Path,
-        thresholds: Thresholds,
-        found: &[Result<Found, E>],
-    ) -> Result<Self, ReportError> {
-        // Whatever the path: one file is one inode.
-        let identity = |path: &Path| fs::metadata(path).map(|about| (about.dev(), about.ino())).ok();
-        let there = identity(path);
-        if there.is_some() && found.iter().flatten().any(|one| identity(&one.path) == there) {
+    /// [`ReportError`] if the file cannot be made, or is there already and no report.
+    pub fn start(path: &Path, thresholds: Thresholds) -> Result<Self, ReportError> {
+        // Who writes `--report *.jpg` forgets its name and gives the first picture's.
+        if !may_overwrite(path) {
             return Err(ReportError::Overwrite(path.to_owned()));
         }
         let write = |cause: io::Error| ReportError::Write { path: path.to_owned(), cause: cause.into() };
         let mut file = BufWriter::new(File::create(path).map_err(write)?);
-        file.write_all(HEAD.as_bytes()).map_err(write)?;
+        file.write_all(BEGIN.as_bytes()).and_then(|()| file.write_all(HEAD.as_bytes())).map_err(write)?;
         Ok(Self { path: path.to_owned(), file, thresholds })
     }
 
@@ -135,6 +127,17 @@ impl Report {
     }
 }
 
+/// Whether nothing is lost with the file `path`: there is none, it is empty, or it is a report.
+fn may_overwrite(path: &Path) -> bool {
+    // A terminal or a pipe keeps nothing, and reading from it might never end.
+    if !fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() > 0) {
+        return true;
+    }
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(BEGIN.len() as u64).read_to_end(&mut head));
+    read.is_ok() && head == BEGIN.as_bytes()
+}
+
 /// The picture with its faces as a JPEG file, small enough for a page.
 fn picture(
     rgb: &[u8],
@@ -201,12 +204,15 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-const HEAD: &str = r#"<!doctype html>
+/// By which a report is known, of whatever version.
+const BEGIN: &str = r#"<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>maskbell check</title>
-<style>
+"#;
+
+const HEAD: &str = r#"<style>
   body { font: 15px/1.4 "DejaVu Sans", sans-serif; margin: 0 1em 2em; background: #202226; color: #eee }
   header { position: sticky; top: 0; background: #202226; padding: .7em 0; z-index: 1 }
   label { margin-right: 1.2em; white-space: nowrap }

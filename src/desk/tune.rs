@@ -61,6 +61,9 @@ pub enum TuneError {
     /// There is such a file, and nobody has said that it may go.
     #[error("--wav {}: this file exists; --force overwrites it", .0.display())]
     Exists(PathBuf),
+    /// A terminal cannot play a sound file.
+    #[error("--wav -: the sound would go to the terminal; pipe it into a player, or name a file")]
+    Terminal,
     /// The sound file cannot be written.
     #[error("{}: the sound cannot be written: {cause}", path.display())]
     Write {
@@ -87,6 +90,9 @@ pub fn run(args: &TuneArgs) -> Result<ExitCode, TuneError> {
             _ => {}
         },
         Some(path) if path.as_os_str() == "-" => {
+            if io::stdout().is_terminal() {
+                return Err(TuneError::Terminal);
+            }
             let sound = wav(&melody)?;
             match io::stdout().lock().write_all(&sound) {
                 Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => return Err(cause.into()),

@@ -207,7 +207,7 @@ struct Desk {
 
 impl Desk {
     fn take(&mut self, turn: Turn<'_>) -> Result<ControlFlow<()>, WatchError> {
-        if let Turn::Blind(fault @ Fault::NoCamera) = turn
+        if let Turn::Blind { fault: fault @ Fault::NoCamera, .. } = turn
             && self.tally.frames == 0
         {
             return Err(WatchError::NoCamera(fault.to_string()));
@@ -229,10 +229,10 @@ impl Desk {
                     show.seen(frame, faces, call, took, self.tally.reminders)?;
                 }
             }
-            Turn::Blind(fault) => {
+            Turn::Blind { fault, at } => {
                 self.tally.broken += usize::from(fault == Fault::BadFrame);
                 if let Some(show) = &mut self.show {
-                    show.blind(fault)?;
+                    show.blind(fault, at)?;
                 }
             }
         }
@@ -332,13 +332,20 @@ impl Show {
         self.paint()
     }
 
-    /// Shows why there is no frame, and the last one dark.
-    fn blind(&mut self, fault: Fault) -> Result<(), WindowError> {
-        if fault != Fault::BadFrame {
+    /// Shows why there is no frame at this time, and the last one dark.
+    fn blind(&mut self, fault: Fault, at: Duration) -> Result<(), WindowError> {
+        self.darken(fault, at);
+        self.paint()
+    }
+
+    fn darken(&mut self, fault: Fault, at: Duration) {
+        if fault == Fault::BadFrame {
+            // The last frame stays, but not a reminder whose time is over.
+            self.screen.banner = self.banner.at(at);
+        } else {
             self.screen.state = State::Fault(fault);
             self.screen.banner = None;
         }
-        self.paint()
     }
 
     fn paint(&mut self) -> Result<(), WindowError> {
@@ -349,6 +356,7 @@ impl Show {
     /// Shows the last frame until a key is pressed, or until `end`.
     fn stay(&mut self, end: &AtomicBool) -> Result<(), WindowError> {
         self.screen.state = State::Over;
+        self.screen.banner = None;
         self.screen.keys = "";
         if let Some(window) = self.window.as_mut().filter(|window| window.is_open()) {
             window.forget_keys();
@@ -460,7 +468,7 @@ mod tests {
         while !notebook.0.lock().unwrap().iter().any(|told| matches!(told, Told::Period(_))) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        assert!(desk.take(Turn::Blind(Fault::BadFrame)).unwrap().is_continue());
+        assert!(desk.take(Turn::Blind { fault: Fault::BadFrame, at: Duration::ZERO }).unwrap().is_continue());
         assert_eq!((desk.tally.frames, desk.tally.broken), (1, 1));
     }
 
@@ -479,6 +487,26 @@ mod tests {
         fn set_high(&mut self) -> Result<(), Self::Error> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_reminder_is_seen_no_longer_than_it_lasts() {
+        let second = Duration::from_secs(1);
+        let reminded = || {
+            let mut show = Show::new(Thresholds::default(), LookSize::W320, &Melodies::default());
+            show.banner.sounds(Reminder::Mask, second);
+            show.screen.banner = show.banner.at(second);
+            assert_eq!(show.screen.banner, Some(Reminder::Mask));
+            show
+        };
+        let mut broken = reminded();
+        broken.darken(Fault::BadFrame, 2 * second);
+        assert_eq!(broken.screen.banner, Some(Reminder::Mask), "it still sounds");
+        broken.darken(Fault::BadFrame, 60 * second);
+        assert_eq!(broken.screen.banner, None);
+        let mut over = reminded();
+        over.stay(&AtomicBool::new(false)).unwrap();
+        assert_eq!(over.screen.banner, None);
     }
 
     #[test]

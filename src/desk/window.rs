@@ -31,12 +31,25 @@ pub struct WindowError(#[from] minifb::Error);
 pub enum Wish {
     /// Esc, Q, or the window's own button.
     Close,
-    /// The page after this one.
-    Next,
     /// The page before this one.
     Back,
-    /// Any other key.
-    Other,
+    /// The page after this one: any other key.
+    Next,
+}
+
+impl Wish {
+    /// What `key` asks for; nothing, if it only changes what others mean, as in Alt-Tab.
+    const fn of(key: Key) -> Option<Self> {
+        match key {
+            Key::Escape | Key::Q => Some(Self::Close),
+            Key::Left | Key::Up | Key::PageUp | Key::Backspace => Some(Self::Back),
+            Key::LeftShift | Key::RightShift | Key::LeftCtrl | Key::RightCtrl => None,
+            Key::LeftAlt | Key::RightAlt | Key::LeftSuper | Key::RightSuper => None,
+            // AltGr and the keys for loudness have no name here.
+            Key::CapsLock | Key::NumLock | Key::ScrollLock | Key::Unknown => None,
+            _ => Some(Self::Next),
+        }
+    }
 }
 
 /// A window that shows a [`Screen`].
@@ -157,13 +170,11 @@ impl InputCallback for Keys {
     fn add_char(&mut self, _: u32) {}
 
     fn set_key_state(&mut self, key: Key, is_pressed: bool) {
-        if is_pressed && self.wish.get() != Some(Wish::Close) {
-            self.wish.set(Some(match key {
-                Key::Escape | Key::Q => Wish::Close,
-                Key::Right | Key::Down | Key::PageDown | Key::Space | Key::Enter => Wish::Next,
-                Key::Left | Key::Up | Key::PageUp | Key::Backspace => Wish::Back,
-                _ => Wish::Other,
-            }));
+        if is_pressed
+            && self.wish.get() != Some(Wish::Close)
+            && let Some(wish) = Wish::of(key)
+        {
+            self.wish.set(Some(wish));
         }
     }
 }
@@ -179,7 +190,7 @@ mod tests {
             (Key::Q, Wish::Close),
             (Key::Space, Wish::Next),
             (Key::Left, Wish::Back),
-            (Key::A, Wish::Other),
+            (Key::A, Wish::Next),
         ] {
             let wish = Rc::default();
             let mut keys = Keys { wish: Rc::clone(&wish) };
@@ -189,6 +200,17 @@ mod tests {
             // Nothing opens again what is being closed.
             keys.set_key_state(Key::B, true);
             assert_eq!(wish.get() == Some(Wish::Close), asks == Wish::Close, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_does_nothing_by_itself_asks_for_nothing() {
+        for key in
+            [Key::LeftAlt, Key::RightShift, Key::LeftSuper, Key::RightCtrl, Key::CapsLock, Key::Unknown]
+        {
+            let wish = Rc::default();
+            Keys { wish: Rc::clone(&wish) }.set_key_state(key, true);
+            assert_eq!(wish.get(), None, "{key:?}");
         }
     }
 }

@@ -447,7 +447,7 @@ fn watched(camera: &mut V4l2Camera, watch: &mut Watch, turns: usize) -> Vec<Resu
     let end = watch.run(camera, |turn| {
         let brought = match turn {
             Turn::Seen { .. } => Ok(()),
-            Turn::Blind(fault) => Err(fault),
+            Turn::Blind { fault, .. } => Err(fault),
         };
         if told.last() != Some(&brought) {
             told.push(brought);
