@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! camera ── Frame ──▶ vision ── Faces (Verdict) ──▶ policy ── Reminder ──▶ signal
-//! V4L2, recordings    face model, mouth model       tracks, votes, pauses  buzzer, LED, terminal
+//! V4L2, recordings    face model, mouth model       tracks, belief, pauses buzzer, LED, terminal
 //! ```
 //!
 //! | module | does |
