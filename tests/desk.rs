@@ -637,6 +637,21 @@ fn the_size_of_a_look_can_be_said_or_is_chosen() {
 }
 
 #[test]
+fn no_name_writes_on_the_terminal() {
+    let broken = "bro\u{1b}[2Jken.jpg";
+    let folder = folder(&[(broken, b"text".to_vec()), ("empty.jpg", read("empty.jpg"))]);
+    let settings = folder.path().join("se\u{1b}[2Jt.toml");
+    for output in [
+        run(&["--source", text(&folder.path().join(broken)), "--fast"]),
+        run(&["--source", text(folder.path()), "--fast"]),
+        run(&["check", "--config", text(&settings), text(&sample("empty.jpg"))]),
+    ] {
+        let told = err(&output);
+        assert!(told.contains("\\u{1b}[2J") && !told.contains('\x1b'), "{told}");
+    }
+}
+
+#[test]
 fn nothing_to_watch_is_told_in_one_sentence() {
     assert_refused(&run(&["--source", "/dev/video99"]), 1, "/dev/video99");
     assert_refused(&run(&["--source", "no/such/clip.mjpeg"]), 1, "no/such/clip.mjpeg");

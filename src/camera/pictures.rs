@@ -101,6 +101,19 @@ fn check_size(path: &Path, (width, height): (u32, u32), bytes: u64) -> Result<()
     Err(picture_error(path, reason))
 }
 
+/// Text with its control characters made visible: a file's name must not write on the terminal.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            plain.extend(character.escape_default());
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
+}
+
 fn picture_error(path: &Path, reason: String) -> OpenError {
     OpenError::Picture { path: path.to_owned(), reason }
 }
@@ -146,7 +159,11 @@ fn list_pictures(folder: &Path) -> Result<Vec<PathBuf>, OpenError> {
         return Err(OpenError::NoPictures { path: folder.to_owned(), extensions });
     }
     if files.len() < all {
-        log::warn!("{}: {} clips left out: replay each by itself", folder.display(), all - files.len());
+        log::warn!(
+            "{}: {} clips left out: replay each by itself",
+            plain(&folder.display().to_string()),
+            all - files.len()
+        );
     }
     Ok(files)
 }
@@ -201,7 +218,7 @@ impl Pictures {
             self.shown = None;
             match load_picture(&self.files[index]) {
                 Ok(picture) => self.shown = Some((index, picture)),
-                Err(error) => log::warn!("{error}"),
+                Err(error) => log::warn!("{}", plain(&error.to_string())),
             }
         }
         self.shown.as_ref().map(|(_, picture)| picture)
@@ -284,6 +301,11 @@ mod tests {
         let text = open(path).err().unwrap().to_string();
         assert!(text.contains(&path.display().to_string()), "{text}");
         text
+    }
+
+    #[test]
+    fn control_characters_are_made_visible() {
+        assert_eq!(plain("a\x1b[2Jb\n\u{9b}ü"), "a\\u{1b}[2Jb\\n\\u{9b}ü");
     }
 
     #[test]

@@ -106,19 +106,6 @@ fn argument(path: &Path) -> String {
     format!("'{}{}'", if misleads { "./" } else { "" }, name.replace('\'', r"'\''"))
 }
 
-/// Text with its control characters made visible: a file's name must not write on the terminal.
-pub fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            plain.extend(character.escape_default());
-        } else {
-            plain.push(character);
-        }
-    }
-    plain
-}
-
 /// The files in `folder`, and in the folders in it, that are left out when it is searched for pictures, each kind in one
 /// sentence; and how many there are.
 pub fn left_out(folder: &Path) -> (usize, Vec<String>) {
@@ -194,11 +181,6 @@ mod tests {
             let heic = Foreign::Heic.remedy(Path::new(name));
             assert!(heic.contains(&format!("heif-convert {words} ")), "{heic}");
         }
-    }
-
-    #[test]
-    fn control_characters_are_made_visible() {
-        assert_eq!(plain("a\x1b[2Jb\n\u{9b}ü"), "a\\u{1b}[2Jb\\n\\u{9b}ü");
     }
 
     #[test]

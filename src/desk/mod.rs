@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use log::LevelFilter;
 use simplelog::{ColorChoice, ConfigBuilder, TermLogger, TerminalMode};
 
+use crate::camera::pictures::plain;
 use args::{Command, CommandLine};
 
 /// Does what the command line asks for, and returns the exit status: 0 all went well, 1 something could not be read
@@ -73,7 +74,9 @@ fn start_log(verbose: u8) {
     let _ = TermLogger::init(level, config.build(), TerminalMode::Stderr, colour);
 }
 
-/// One line for the user on standard error.  When nobody can read it any more, that is no fault of ours.
+/// One line for the user on standard error, or as many as the sentence has.  When nobody can read it any more, that is
+/// no fault of ours.
 fn say(sentence: impl Display) {
-    let _ = writeln!(io::stderr(), "maskbell: {sentence}");
+    let lines: Vec<_> = sentence.to_string().split('\n').map(plain).collect();
+    let _ = writeln!(io::stderr(), "maskbell: {}", lines.join("\n"));
 }

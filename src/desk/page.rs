@@ -53,41 +53,45 @@ pub fn run(args: &WatchArgs, folder: &Path) -> Result<ExitCode, PageError> {
     let mut window: Option<Window> = None;
     // Ctrl-C ends the program: there is nothing to sum up.
     let never = AtomicBool::new(false);
-    let mut at = 0;
+    let (mut at, last) = (0, files.len() - 1);
     loop {
-        let name = files[at].strip_prefix(folder).unwrap_or(&files[at]).display().to_string();
-        let told = load(&files[at], &mut vision, config.orientation, &mut screen)?;
-        let name = told.map_or(name.clone(), |trouble| format!("{name} ({trouble})"));
+        let name = files[at].strip_prefix(folder).unwrap_or(&files[at]);
+        let name = load(&files[at], name, &mut vision, config.orientation, &mut screen)?;
         screen.state = State::Page { number: at + 1, of: files.len(), name };
         let window = match &mut window {
             Some(window) => window,
             none => none.insert(Window::open(&screen)?),
         };
-        match window.hold(&screen, &never)? {
-            Wish::Close => return Ok(ExitCode::SUCCESS),
-            Wish::Back => at = at.saturating_sub(1),
-            Wish::Next => at = (at + 1).min(files.len() - 1),
+        let shown = at;
+        // Before the first page and behind the last there is none: nothing to be looked at again.
+        while at == shown {
+            match window.hold(&screen, &never)? {
+                Wish::Close => return Ok(ExitCode::SUCCESS),
+                Wish::Back => at = at.saturating_sub(1),
+                Wish::Next => at = (at + 1).min(last),
+            }
         }
     }
 }
 
-/// Puts a picture and who is in it on the screen, or says why it cannot be.
+/// Puts the picture at `path`, which is called `name`, and who is in it on the screen; the name, or why it cannot be done.
 fn load(
     path: &Path,
+    name: &Path,
     vision: &mut Vision,
     orientation: Orientation,
     screen: &mut Screen,
-) -> Result<Option<String>, RuntimeError> {
+) -> Result<Result<String, String>, RuntimeError> {
     screen.rgb.clear();
     screen.faces = Faces::new();
     screen.times.clear();
     let picture = match load_picture(path) {
         Ok(picture) => picture,
-        Err(trouble) => return Ok(Some(trouble.to_string())),
+        Err(trouble) => return Ok(Err(trouble.of(name).to_string())),
     };
     let frame = match as_frame(&picture, Duration::ZERO) {
         Ok(frame) => frame.oriented(orientation),
-        Err(trouble) => return Ok(Some(trouble.to_string())),
+        Err(trouble) => return Ok(Err(format!("{}: {trouble}", name.display()))),
     };
     let start = Instant::now();
     screen.faces = vision.look(&frame, Looks::One)?.clone();
@@ -96,5 +100,28 @@ fn load(
     screen.times =
         format!("{}×{}, look {} in {took:.1} ms", frame.width(), frame.height(), vision.chosen().size);
     rgb::from_frame(&frame, &mut screen.rgb);
-    Ok(None)
+    Ok(Ok(name.display().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vision::{Options, Thresholds};
+
+    #[test]
+    fn a_broken_picture_is_told_by_its_name_in_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("b.jpg");
+        std::fs::write(&path, "text").unwrap();
+        let mut vision = Vision::new(&Options::default()).unwrap();
+        let mut screen = Screen::new(Thresholds::default(), "");
+        let mut load = |path: &Path, name: &str| {
+            load(path, Path::new(name), &mut vision, Orientation::default(), &mut screen).unwrap()
+        };
+        let trouble = load(&path, "b.jpg").unwrap_err();
+        assert!(trouble.starts_with("b.jpg: this is no picture"), "{trouble}");
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample/bare.jpg");
+        assert_eq!(load(&sample, "bare.jpg"), Ok("bare.jpg".to_owned()));
+        assert_eq!(screen.faces.len(), 1);
+    }
 }

@@ -45,8 +45,8 @@ pub enum State {
         number: usize,
         /// Pictures in the folder.
         of: usize,
-        /// Its name, or why it cannot be shown.
-        name: String,
+        /// Its name, or in a sentence why it cannot be shown.
+        name: Result<String, String>,
     },
 }
 
@@ -235,7 +235,12 @@ impl Screen {
             State::Watching => (colour(Verdict::Covered), format!("watching: {}", seen())),
             State::Fault(fault) => (colour(Verdict::Bare), fault.to_string()),
             State::Over => (QUIET, format!("the end: {} – any key closes the window", seen())),
-            State::Page { number, of, name } => (QUIET, format!("{number} of {of}, {name}: {}", seen())),
+            State::Page { number, of, name: Ok(name) } => {
+                (QUIET, format!("{number} of {of}, {name}: {}", seen()))
+            }
+            State::Page { number, of, name: Err(trouble) } => {
+                (colour(Verdict::Bare), format!("{number} of {of}, {trouble}"))
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use hound::{SampleFormat, WavSpec, WavWriter};
 
 use super::args::TuneArgs;
 use super::say;
+use crate::camera::pictures::plain;
 use crate::signal::melody::{Melody, Note};
 use crate::signal::rtttl::{self, MelodyError};
 
@@ -124,7 +125,7 @@ fn may_overwrite(path: &Path) -> bool {
         return false;
     }
     let mut answer = String::new();
-    let asked = write!(io::stderr(), "{} exists.  Overwrite it? [y/N] ", path.display());
+    let asked = write!(io::stderr(), "{} exists.  Overwrite it? [y/N] ", plain(&path.display().to_string()));
     asked.and_then(|()| io::stdin().read_line(&mut answer)).is_ok()
         && matches!(answer.trim(), "y" | "Y" | "yes")
 }

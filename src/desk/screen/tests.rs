@@ -96,8 +96,10 @@ fn the_state_says_who_is_seen_and_why_somebody_is_unsure() {
     assert_eq!(screen.state().1, "watching: nobody");
     screen.state = State::Fault(Fault::NoCamera);
     assert_eq!(screen.state().1, Fault::NoCamera.to_string());
-    screen.state = State::Page { number: 2, of: 7, name: "a.jpg".to_owned() };
+    screen.state = State::Page { number: 2, of: 7, name: Ok("a.jpg".to_owned()) };
     assert_eq!(screen.state().1, "2 of 7, a.jpg: nobody");
+    screen.state = State::Page { number: 3, of: 7, name: Err("b.jpg: this is no picture".to_owned()) };
+    assert_eq!(screen.state().1, "3 of 7, b.jpg: this is no picture");
     assert_eq!(
         [[0, 0], [0, 1], [2, 1]].map(told),
         ["no reminder yet", "1 reminder (0 mask, 1 nose)", "3 reminders (2 mask, 1 nose)"]
