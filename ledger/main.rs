@@ -238,12 +238,7 @@ fn as_format(format: PixelFormat, rgb: &[u8]) -> Vec<u8> {
         PixelFormat::Nv12 => luma().chain(chroma(1).zip(chroma(2)).flat_map(|(u, v)| [u, v])).collect(),
         PixelFormat::Yu12 => luma().chain(chroma(1)).chain(chroma(2)).collect(),
         PixelFormat::Bayer(order, packing) => {
-            let photosites = match order {
-                Order::Rggb => [[0, 1], [1, 2]],
-                Order::Grbg => [[1, 0], [2, 1]],
-                Order::Gbrg => [[1, 2], [0, 1]],
-                Order::Bggr => [[2, 1], [1, 0]],
-            };
+            let photosites = order.colours();
             // IEC 61966-2-1.
             let light = |encoded: u8| match f32::from(encoded) / 255.0 {
                 low if low <= 0.040_45 => low / 12.92,

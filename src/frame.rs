@@ -254,12 +254,8 @@ impl<'a> Frame<'a> {
         let value = |down: usize, right: usize| {
             packing.value(&self.data[(2 * row + down) * self.stride..], 2 * column + right)
         };
-        let (red_down, red_right) = match order {
-            Order::Rggb => (0, 0),
-            Order::Grbg => (0, 1),
-            Order::Gbrg => (1, 0),
-            Order::Bggr => (1, 1),
-        };
+        let red_down = usize::from(!order.is_red_row_first());
+        let red_right = usize::from(order.is_red_row_green_first());
         // The green ones lie beside the red one and below or above it; the blue one across.
         let (green, other) = (value(red_down, 1 - red_right), value(1 - red_down, red_right));
         let blue = value(1 - red_down, 1 - red_right);

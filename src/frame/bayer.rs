@@ -14,6 +14,16 @@ pub enum Order {
 }
 
 impl Order {
+    /// The colours (0 red, 1 green, 2 blue) of the first two photosites of the first row, then of the second.
+    pub const fn colours(self) -> [[usize; 2]; 2] {
+        match self {
+            Self::Rggb => [[0, 1], [1, 2]],
+            Self::Grbg => [[1, 0], [2, 1]],
+            Self::Gbrg => [[1, 2], [0, 1]],
+            Self::Bggr => [[2, 1], [1, 0]],
+        }
+    }
+
     /// Whether the first row is the one that has red photosites.
     pub(crate) const fn is_red_row_first(self) -> bool {
         matches!(self, Self::Rggb | Self::Grbg)

@@ -61,12 +61,7 @@ pub(crate) fn encode(picture: &RgbImage, format: VideoFormat) -> Vec<u8> {
 /// stands for (IEC 61966-2-1), of which it sees less red and blue than green.
 fn bayer(picture: &RgbImage, order: Order, packing: Packing, light: u8) -> Vec<u8> {
     const SEEN: [f32; 3] = [0.55, 1.0, 0.7];
-    let colours = match order {
-        Order::Rggb => [[0, 1], [1, 2]],
-        Order::Grbg => [[1, 0], [2, 1]],
-        Order::Gbrg => [[1, 2], [0, 1]],
-        Order::Bggr => [[2, 1], [1, 0]],
-    };
+    let colours = order.colours();
     let linear = |encoded: u8| match f32::from(encoded) / 255.0 {
         low if low <= 0.040_45 => low / 12.92,
         high => ((high + 0.055) / 1.055).powf(2.4),
