@@ -408,7 +408,8 @@ fn set_up(device: &Device, pipeline: &Pipeline, mode: Mode) -> Result<Granted, P
     let codes = || sent(device, pipeline);
     let wanted = codes().find(|(_, fourcc)| *fourcc == mode.fourcc);
     let wanted = wanted.or_else(|| codes().find(|(_, fourcc)| is_alike(*fourcc)));
-    let (code, _) = wanted.ok_or(PipelineError::NoFormat { code: 0 })?;
+    let first = || pipeline.codes().next().unwrap_or_default();
+    let (code, _) = wanted.ok_or_else(|| PipelineError::NoFormat { code: first() })?;
     let arrived = pipeline.set_up(Format { code, width: mode.width, height: mode.height })?;
     let Format { code, width, height } = arrived;
     let fourcc = ioctl::formats(device, code).find(|fourcc| is_alike(*fourcc));
