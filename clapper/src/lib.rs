@@ -47,6 +47,11 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+/// The programs of README are compiled, and run where they can be.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod bytes;
 mod error;
 mod flatbuffer;

@@ -21,7 +21,7 @@ use crate::kernels::{Addition, Kernels};
 use crate::model::{Element, Model, Operator, Shape, TO_INT8, Tensor};
 use crate::quantize::{Factor, Quantization, Requantize};
 
-/// Number, name and highest version of each operation.  Versions that brought other types only are within them: types
+/// Number, name and highest version of each operation; README has a table of them.  Versions that brought other types only are within them: types
 /// are checked on their own.
 const KNOWN: [(i32, &str, i32); 23] = [
     (0, "ADD", 2),
@@ -556,4 +556,25 @@ fn int8(what: &str, tensor: &Tensor<'_>) -> Checked<Quantization> {
     tensor
         .quantization()
         .ok_or_else(|| format!("{what} must be quantised by one scale above 0 and one zero point"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_every_operation_and_version_that_is_known() {
+        let rows = include_str!("../../README.md").lines().filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split('|');
+            let name = cells.next()?.trim().strip_suffix('`')?;
+            let versions = cells.next()?.trim();
+            let last = versions.rsplit('–').next()?.parse().ok()?;
+            Some((name, versions.starts_with('1').then_some(last)))
+        });
+        let mut listed: Vec<_> = rows.collect();
+        let mut known: Vec<_> = KNOWN.iter().map(|&(_, name, version)| (name, Some(version))).collect();
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known);
+    }
 }
