@@ -270,7 +270,7 @@ fn a_sensor_behind_a_media_controller_is_found_set_up_and_watched() {
     let image = insert(card(), folder.path());
     let mut entrance = with_vimc(&image, &command_line(&[]));
     for step in [
-        "(vimc): “Sensor A”:0 → “Raw Capture 0”:0",
+        "(VIMC MDEV): “Sensor A”:0 → “Raw Capture 0”:0",
         "“Debayer A”:1 → “Scaler”:0 is off",
         "“Sensor A”:0 sends 0x300f 1280×960",
         "“Debayer A”:0 takes 0x300f 1280×960",

@@ -40,16 +40,16 @@ type Format = [u32; 3];
 /// A pad: the number of its entity, and its own.
 type Pad = (usize, u32);
 
-/// With which `errno` a request to a node, by its name, is refused.
-type Refusal = Box<dyn Fn(&str, u64) -> Option<c_int>>;
+/// Says whether a request to the node of that name is refused, and with which `errno`.
+type Refuse = Box<dyn Fn(&str, u64) -> Option<c_int>>;
 
 /// The receiver's state.
 pub(crate) struct Controller {
     /// From, to, and flags.
     pub(crate) links: Vec<(Pad, Pad, u32)>,
     formats: HashMap<Pad, Format>,
-    /// Which requests are refused.
-    pub(crate) refuse: Refusal,
+    /// Refuses a request to the node of that name, with which `errno`.
+    pub(crate) refuse: Refuse,
     /// Whether the receiver takes nothing but its own default.
     pub(crate) is_stubborn: bool,
 }
