@@ -19,7 +19,7 @@ use crate::vision::{Choice, LookSize, Thresholds};
 #[command(
     version = VERSION,
     about = "A friendly mask reminder for an entrance, at the desk. Without a command it watches the first camera: \
-        who covers mouth and nose hears nothing, who does not is reminded by a line in the terminal and its bell. \
+        who covers mouth and nose hears nothing, who does not hears a reminder through the sound card, and a line in the terminal tells it. \
         Nothing is stored and nothing is sent.",
     after_help = WATCH_EXAMPLES,
     args_conflicts_with_subcommands = true,
@@ -40,7 +40,7 @@ pub enum Command {
     /// Say what is seen in pictures: each face, and whether mouth and nose are covered
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
-    /// Play a melody to the terminal, or write it to a sound file
+    /// Play a melody, or write it to a sound file
     #[command(after_help = TUNE_EXAMPLES)]
     Tune(TuneArgs),
 }
@@ -63,6 +63,10 @@ pub struct WatchArgs {
     /// that it is a recording
     #[arg(long)]
     pub show: bool,
+    /// Make no sound; without it reminders sound through the sound card (PulseAudio or PipeWire) or else ring the terminal's
+    /// bell, but for --fast
+    #[arg(long)]
+    pub mute: bool,
     /// Print one JSON object a line for each reminder, and one at the end that sums up
     #[arg(long)]
     pub json: bool,
