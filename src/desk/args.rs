@@ -11,6 +11,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use super::say;
 use crate::camera::DEFAULT_RATE;
+use crate::camera::pictures::plain;
 use crate::version::VERSION;
 use crate::vision::{Choice, LookSize, Thresholds};
 
@@ -121,8 +122,8 @@ impl WatchArgs {
 /// What to check.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Pictures, motion-JPEG clips (.mjpeg, .mjpg), folders, which are searched for both, or - for a picture on standard
-    /// input
+    /// Pictures, motion-JPEG clips (.mjpeg, .mjpg), folders, which are searched for both (a clip in a
+    /// folder gets one line instead of one for each frame), or - for a picture on standard input
     #[arg(required = true, value_name = "PICTURE|FOLDER|CLIP")]
     pub pictures: Vec<PathBuf>,
     /// Print one JSON object a line for each picture, or for each frame of a clip
@@ -134,6 +135,9 @@ pub struct CheckArgs {
     /// Write copies with boxes into this folder, which is made if it is not there
     #[arg(long, value_name = "DIR")]
     pub annotate: Option<PathBuf>,
+    /// Let copies of --annotate overwrite files of their name
+    #[arg(long, requires = "annotate")]
+    pub force: bool,
     /// Write one HTML page with the annotated pictures into this file: it needs no other file, and can be filtered by verdict
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -244,7 +248,18 @@ impl CommandLine {
     fn parse_words(
         words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> clap::error::Result<Self> {
-        let line = Self::try_parse_from(words)?;
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        let line = Self::try_parse_from(&words).map_err(|error| {
+            let what = words.get(1).filter(|word| Path::new(word).exists()).map(|word| word.to_string_lossy());
+            match (error.kind(), what) {
+                (ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument, Some(what)) => {
+                    let what = plain(&what);
+                    let hint = format!("what is seen in {what} says: maskbell check {what}; it is watched with --source {what}");
+                    Self::command().error(ErrorKind::InvalidSubcommand, hint)
+                }
+                _ => error,
+            }
+        })?;
         if line.watch.is_camera() && (line.watch.fast || line.watch.fps.is_some()) {
             let what = "--fast and --fps are for recordings: a camera sets its own pace";
             return Err(Self::command().error(ErrorKind::ArgumentConflict, what));

@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::args::WatchArgs;
-use super::foreign::Foreign;
+use super::foreign::{Foreign, no_pictures};
 use super::rgb;
 use super::screen::{Banner, Screen, State};
 use super::seen::{Seen, edges};
@@ -25,6 +25,7 @@ use super::speaker::{NoPin, Speaker};
 use super::window::{Window, WindowError};
 use crate::attendant::Attendant;
 use crate::board::Board;
+use crate::camera::pictures::plain;
 use crate::camera::v4l2::{self, V4l2Camera, Which};
 use crate::camera::{self, Fault, OpenError, Pace, Source};
 use crate::config::Config;
@@ -127,6 +128,10 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
     } else {
         // Nobody reads it any more: nothing to be done.
         let _ = writeln!(io::stdout(), "{}", desk.tally);
+        if let (Some(path), 1, false) = (&args.source, desk.tally.frames, args.show) {
+            let name = plain(&path.display().to_string());
+            info!("one picture is no visit; what is seen in it says: maskbell check {name}");
+        }
     }
     if let Some(show) = desk.show.as_mut().filter(|_| !desk.asked_to_end.load(Ordering::Relaxed)) {
         show.stay(&desk.asked_to_end)?;
@@ -194,7 +199,10 @@ fn open(args: &WatchArgs, config: &Config) -> Result<Box<dyn Source>, WatchError
                 return Err(OpenError::Picture { path: path.clone(), reason }.into());
             }
             let pace = if args.fast { Pace::AsFast } else { Pace::RealTime };
-            return Ok(camera::open_recording(path, pace, args.fps())?);
+            return camera::open_recording(path, pace, args.fps()).map_err(|error| match error {
+                OpenError::NoPictures { path, .. } => no_pictures(&path).into(),
+                other => other.into(),
+            });
         }
         node => node.clone(),
     };
