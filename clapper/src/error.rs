@@ -72,6 +72,14 @@ pub enum Error {
         /// What stands against it.
         problem: String,
     },
+    /// The memory that the caller has lent is too small.
+    #[error("the network needs {needed} bytes of memory, but was given {given}: lend it that many")]
+    Memory {
+        /// Bytes that it needs.
+        needed: usize,
+        /// Bytes that there are.
+        given: usize,
+    },
     /// The tensors together would not fit the address space or the limit.
     #[error("the network needs more than {limit} bytes for its tensors: make it smaller")]
     TooLarge {

@@ -47,8 +47,18 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+/// The programs of README are compiled, and run where they can be.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod bytes;
 mod error;
 mod flatbuffer;
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    allow(dead_code, unused_variables, reason = "what only vector kernels want")
+)]
 mod kernels;
 mod model;
 mod network;
@@ -62,7 +72,7 @@ mod team;
 pub use error::Error;
 pub use kernels::Kernels;
 pub use model::{Element, Shape};
-pub use network::{Network, Options, TensorInfo};
+pub use network::{Network, NetworkIn, Options, TensorInfo};
 #[cfg(feature = "std")]
 pub use pool::Pool;
 pub use quantize::Quantization;

@@ -1,14 +1,16 @@
 #![forbid(unsafe_code)]
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use crate::bytes::signed_mut;
 use crate::error::Error;
 use crate::kernels::Kernels;
 use crate::model::{Element, Model, Shape};
-use crate::operations::{self, Operation};
+use crate::operations::{self, Keep, Operation};
 use crate::plan::{self, ALIGNMENT, Request, SLACK};
 #[cfg(feature = "std")]
 use crate::pool::Pool;
@@ -67,28 +69,55 @@ pub struct TensorInfo {
 }
 
 #[derive(Debug)]
-struct Step {
+struct Step<'a> {
     name: &'static str,
-    operation: Operation,
+    operation: Operation<'a>,
     inputs: Vec<Range<usize>>,
     output: Range<usize>,
 }
 
-/// A network that is loaded, checked and ready to run.
+/// What tensors and operations work in.
+#[derive(Debug)]
+enum Memory<'a> {
+    Own(Vec<i8>),
+    Lent(&'a mut [i8]),
+}
+
+impl Memory<'_> {
+    fn get(&self) -> &[i8] {
+        match self {
+            Self::Own(memory) => memory,
+            Self::Lent(memory) => memory,
+        }
+    }
+
+    fn get_mut(&mut self) -> &mut [i8] {
+        match self {
+            Self::Own(memory) => memory,
+            Self::Lent(memory) => memory,
+        }
+    }
+}
+
+/// A network that is loaded, checked and ready to run, in memory of its own.
 ///
 /// All memory is taken by [`Network::load`]; nothing else allocates.
+pub type Network = NetworkIn<'static>;
+
+/// A [`Network`] in memory that it has borrowed: see [`Network::load_in`].
 #[derive(Debug)]
-pub struct Network {
+pub struct NetworkIn<'a> {
     kernels: Kernels,
     /// Most threads that the scratch memory is for.
     threads: usize,
-    steps: Vec<Step>,
+    steps: Vec<Step<'a>>,
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
-    /// All tensors, and before the first as many bytes as make it begin on a cache line.
-    arena: Vec<i8>,
+    /// As many bytes as make the first tensor begin on a cache line, the tensors, and what operations work in.
+    memory: Memory<'a>,
     start: usize,
-    scratch: Vec<i8>,
+    /// Bytes of the tensors.
+    size: usize,
 }
 
 /// Whom a tensor shares its place with, and when.
@@ -125,6 +154,55 @@ impl Network {
     /// As [`Network::load`]; and [`Error::InputSize`] or [`Error::Unsupported`] if the network cannot have the input's
     /// rows and columns.
     pub fn load_with(bytes: &[u8], options: &Options) -> Result<Self, Error> {
+        NetworkIn::make(bytes, options, |weights| Cow::Owned(weights.to_vec()), None)
+    }
+
+    /// As [`Network::load_with`], in `memory` that is lent, for as long as the network lives; for processors whose memory is
+    /// laid out before the program runs.
+    ///
+    /// Tensors and working memory lie in `memory`, of which [`NetworkIn::arena_bytes`] are used.  Weights are read
+    /// where they lie in the file, such as in flash, unless the kernels need another order, as all but the portable ones do.
+    /// From `alloc` come the lists of operations and tensors, their names, and twelve bytes for each channel of a
+    /// convolution; when loading is over, nothing more.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let file = std::fs::read("truth/cases/convolution_3x3.tflite")?;
+    /// use clapper::{Error, Kernels, Network, Options};
+    ///
+    /// let options = Options { kernels: Kernels::Portable, ..Options::default() };
+    /// let mut memory = [0; 16 * 1024];
+    /// let mut network = Network::load_in(&file, &options, &mut memory)?;
+    /// network.input_mut(0).fill(0);
+    /// network.run();
+    ///
+    /// // Too little memory is an error that says how much it needs.
+    /// let error = Network::load_in(&file, &options, &mut []).unwrap_err();
+    /// assert!(matches!(error, Error::Memory { needed: 1..=16384, given: 0 }));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::load_with`]; and [`Error::Memory`] if `memory` is too small.
+    pub fn load_in<'a>(
+        bytes: &'a [u8],
+        options: &Options,
+        memory: &'a mut [u8],
+    ) -> Result<NetworkIn<'a>, Error> {
+        NetworkIn::make(bytes, options, Cow::Borrowed, Some(signed_mut(memory)))
+    }
+}
+
+impl<'a> NetworkIn<'a> {
+    /// Loads a network whose operations keep weights as `keep` says, in `lent` memory or its own.
+    fn make<'f>(
+        bytes: &'f [u8],
+        options: &Options,
+        keep: Keep<'f, 'a>,
+        lent: Option<&'a mut [i8]>,
+    ) -> Result<Self, Error> {
         let kernels = if options.kernels.available() { options.kernels } else { Kernels::Portable };
         let threads = options.threads.max(1);
         let mut model = Model::read(bytes)?;
@@ -134,7 +212,7 @@ impl Network {
         let model = model;
         let mut operations = Vec::new();
         for at in 0..model.operators.len() {
-            operations.push(operations::load(&model, at, kernels)?);
+            operations.push(operations::load(&model, at, kernels, keep)?);
         }
         let lives = lives(&model, &operations)?;
         let (starts, size) = plan::place(&lives.requests);
@@ -142,15 +220,29 @@ impl Network {
             return Err(Error::TooLarge { limit: crate::model::MOST_BYTES });
         }
 
-        let mut arena = vec![0; size + ALIGNMENT];
-        let start = arena.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        let scratch = operations.iter().zip(&model.operators).map(|(operation, operator)| {
+            operation.scratch_bytes_for(threads, model.tensors[operator.outputs[0]].bytes())
+        });
+        let needed = ALIGNMENT + size + scratch.max().unwrap_or(0);
+        let mut memory = match lent {
+            None => Memory::Own(vec![0; needed]),
+            Some(lent) if lent.len() < needed => {
+                return Err(Error::Memory { needed, given: lent.len() });
+            }
+            Some(lent) => {
+                lent.fill(0);
+                Memory::Lent(&mut lent[..needed])
+            }
+        };
+        let start = memory.get().as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        let arena = &mut memory.get_mut()[start..];
         let place = |tensor: usize| {
             let start = starts[lives.roots[tensor]];
             start..start + model.tensors[tensor].bytes()
         };
         for (at, tensor) in model.tensors.iter().enumerate().filter(|(_, tensor)| tensor.is_constant()) {
             if lives.requests[at].bytes > 0 {
-                for (to, &from) in arena[start..][place(at)].iter_mut().zip(tensor.data) {
+                for (to, &from) in arena[place(at)].iter_mut().zip(tensor.data) {
                     *to = from as i8;
                 }
             }
@@ -165,10 +257,6 @@ impl Network {
                 place: place(tensor),
             }
         };
-        let scratch = operations.iter().zip(&model.operators).map(|(operation, operator)| {
-            operation.scratch_bytes_for(threads, model.tensors[operator.outputs[0]].bytes())
-        });
-        let scratch = vec![0; scratch.max().unwrap_or(0)];
         let steps =
             operations.into_iter().enumerate().zip(&model.operators).map(|((at, operation), operator)| {
                 Ok(Step {
@@ -184,9 +272,9 @@ impl Network {
             steps: steps.collect::<Result<_, Error>>()?,
             inputs: model.inputs.iter().map(info).collect(),
             outputs: model.outputs.iter().map(info).collect(),
-            arena,
+            memory,
             start,
-            scratch,
+            size,
         })
     }
 
@@ -205,12 +293,12 @@ impl Network {
         &self.outputs
     }
 
-    /// Bytes that all tensors together take.
+    /// Bytes that all tensors together take, and what operations work in.
     pub fn arena_bytes(&self) -> usize {
-        self.arena.len() + self.scratch.len()
+        self.memory.get().len()
     }
 
-    /// Bytes that the packed weights take.
+    /// Bytes that the packed weights and tables take; weights that are read where they lie in the file are not among them.
     pub fn weight_bytes(&self) -> usize {
         self.steps.iter().map(|step| step.operation.weight_bytes()).sum()
     }
@@ -222,7 +310,7 @@ impl Network {
     ///
     /// If the network has no such input.
     pub fn input_mut(&mut self, index: usize) -> &mut [i8] {
-        &mut self.arena[self.start..][self.inputs[index].place.clone()]
+        &mut self.memory.get_mut()[self.start..][self.inputs[index].place.clone()]
     }
 
     /// The stored values of an output of the last run, elements as in [`Network::input_mut`].
@@ -231,7 +319,7 @@ impl Network {
     ///
     /// If the network has no such output.
     pub fn output(&self, index: usize) -> &[i8] {
-        &self.arena[self.start..][self.outputs[index].place.clone()]
+        &self.memory.get()[self.start..][self.outputs[index].place.clone()]
     }
 
     /// Runs the network on what its inputs hold.
@@ -284,7 +372,7 @@ impl Network {
 
     fn step(&mut self, number: usize, team: &mut dyn Team) {
         let (step, threads) = (&self.steps[number], self.threads);
-        let arena = &mut self.arena[self.start..];
+        let (arena, scratch) = self.memory.get_mut()[self.start..].split_at_mut(self.size);
         match &*step.inputs {
             [input, ..] if *input == step.output => {
                 step.operation.run_in_place(&mut arena[step.output.clone()], threads, team);
@@ -303,7 +391,7 @@ impl Network {
                         &after[input.start - step.output.end..end - step.output.end]
                     }
                 };
-                step.operation.run(input, output, &mut self.scratch, threads, team);
+                step.operation.run(input, output, scratch, threads, team);
             }
         }
     }
@@ -312,7 +400,7 @@ impl Network {
 /// From when until when each tensor must be whole, and which can share a place.
 ///
 /// Time 0 is before the first operation, operation n runs at time n + 1, and the last time is after all.
-fn lives(model: &Model<'_>, operations: &[Operation]) -> Result<Lives, Error> {
+fn lives(model: &Model<'_>, operations: &[Operation<'_>]) -> Result<Lives, Error> {
     let end = operations.len() + 1;
     let mut last = vec![0; model.tensors.len()];
     for (at, operator) in model.operators.iter().enumerate() {

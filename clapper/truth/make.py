@@ -5,6 +5,7 @@
     python make.py --large FOLDER     # whole networks, too large to be stored
     python make.py --refused refused  # networks that cannot be run
     python make.py --shipped ../../models    # shipped.txt: anew whenever one of those networks changes
+    python make.py --tiny FOLDER      # tiny/: answers of MLPerf Tiny's networks, which ../bare/networks has fetched
 
 For each case NAME.tflite, and NAME.bin with the bytes of all inputs and then of all outputs, in the file's order; where
 the case is to be loaded for another input than the file's, NAME.size has its rows and columns.
@@ -261,6 +262,27 @@ def shipped(folder):
     pathlib.Path(__file__).with_name("shipped.txt").write_text("".join(lines))
 
 
+def tiny(folder):
+    """Answers of MLPerf Tiny's networks to eight pictures each: noise, of an amplitude and a mean of its own.
+
+    The autoencoder's layers are all FULLY_CONNECTED, whose truth are the built-in kernels: see `halves`.
+    """
+    for path in sorted(folder.glob("*.tflite")):
+        of_matrices = path.stem == "ad01_int8"
+        resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if of_matrices else OpResolverType.BUILTIN_REF
+        interpreter = reference(path.read_bytes(), resolver=resolver)
+        detail = interpreter.get_input_details()[0]
+        stored = b""
+        for number in range(8):
+            at = numpy.arange(numpy.prod(detail["shape"]), dtype=numpy.uint64) + number * 7919
+            noise = (at * 2654435761 % 2**32 >> 24).astype(numpy.int64) - 128
+            values = numpy.clip((noise >> number % 4) + 16 * (number - 4), -128, 127).astype(numpy.int8)
+            interpreter.set_tensor(detail["index"], values.reshape(detail["shape"]))
+            interpreter.invoke()
+            stored += interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).tobytes()
+        (pathlib.Path(__file__).parent / "tiny" / f"{path.stem}.bin").write_bytes(stored)
+
+
 def refused(folder):
     """Networks that are no full-integer ones, as people bring them."""
 
@@ -316,7 +338,10 @@ def main():
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--refused", action="store_true")
     parser.add_argument("--shipped", action="store_true")
+    parser.add_argument("--tiny", action="store_true")
     arguments = parser.parse_args()
+    if arguments.tiny:
+        return tiny(arguments.folder)
     if arguments.shipped:
         return shipped(arguments.folder)
     arguments.folder.mkdir(parents=True, exist_ok=True)

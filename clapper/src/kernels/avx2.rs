@@ -141,7 +141,7 @@ fn blocks(channels: usize) -> Vec<usize> {
 }
 
 /// For [`product`]: [block][depth / 2][16 channels][2] of doubled weights in 16 bits, filled up with zeros.
-pub(super) fn pack_product(weights: &[i8], depth: usize, requantize: &Requantize) -> Packed {
+pub(super) fn pack_product(weights: &[i8], depth: usize, requantize: &Requantize) -> Packed<'static> {
     let channels = weights.len() / depth;
     let blocks = blocks(channels);
     let (mut packed, mut lanes) = (Vec::new(), Vec::new());
@@ -157,7 +157,7 @@ pub(super) fn pack_product(weights: &[i8], depth: usize, requantize: &Requantize
         }
         lanes.extend((block..block + BLOCK).map(|channel| (channel < channels).then_some(channel)));
     }
-    Packed { weights: packed, blocks, constants: constants(requantize, &lanes) }
+    Packed { weights: packed.into(), blocks, constants: constants(requantize, &lanes) }
 }
 
 /// # Safety
@@ -481,7 +481,7 @@ unsafe fn sums_vnni<const ROWS: usize>(
 
 /// For each block of 16 channels [column][rows 0 and 1, row 2 and nothing][part][8 channels][2] of doubled weights in 16
 /// bits, where part 0 holds channels 0–3 and 8–11 and part 1 the others, as they fall when 16-bit rows are interleaved.
-pub(super) fn pack_depthwise(by_channel: &[i8], requantize: &Requantize) -> Packed {
+pub(super) fn pack_depthwise(by_channel: &[i8], requantize: &Requantize) -> Packed<'static> {
     let channels = by_channel.len() / 9;
     let blocks = blocks(channels);
     let (mut packed, mut lanes) = (Vec::new(), Vec::new());
@@ -509,7 +509,7 @@ pub(super) fn pack_depthwise(by_channel: &[i8], requantize: &Requantize) -> Pack
             lanes.extend((0..LANES).map(|lane| channel(block, part, lane)));
         }
     }
-    Packed { weights: packed, blocks, constants: constants(requantize, &lanes) }
+    Packed { weights: packed.into(), blocks, constants: constants(requantize, &lanes) }
 }
 
 /// Sixteen channels of a column, rows 0 and 1, and row 2 and a zero, side by side.

@@ -218,7 +218,11 @@ fn interleaved(part: usize, at: usize) -> usize {
 /// For each block of 64 channels [column][part][16 channels][row, and a zero].
 ///
 /// Blocks of fewer channels than 64 that divide it hold them repeatedly, for several columns at once.
-pub(super) fn pack_depthwise(by_channel: &[i8], stride: usize, requantize: &mut Requantize) -> Packed {
+pub(super) fn pack_depthwise(
+    by_channel: &[i8],
+    stride: usize,
+    requantize: &mut Requantize,
+) -> Packed<'static> {
     unsign(by_channel, 9, requantize);
     let channels = by_channel.len() / 9;
     let repeat = stride == 1 && BLOCK.is_multiple_of(channels);
@@ -254,7 +258,7 @@ pub(super) fn pack_depthwise(by_channel: &[i8], stride: usize, requantize: &mut 
             }
         }
     }
-    Packed { weights: packed, blocks, constants: Vec::new() }
+    Packed { weights: packed.into(), blocks, constants: Vec::new() }
 }
 
 /// # Safety
@@ -331,7 +335,7 @@ unsafe fn load_column(rows: [*const i8; 3], at: usize) -> [__m512i; 4] {
 }
 
 struct DepthwiseBlock<'a> {
-    depthwise: &'a Depthwise,
+    depthwise: &'a Depthwise<'a>,
     block: usize,
 }
 

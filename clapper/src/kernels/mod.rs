@@ -1,7 +1,7 @@
 //! The inner loops, in portable Rust and for the vector instructions of x86-64 and AArch64.
 //!
 //! The portable kernels are the reference: every other gives the same integers.  This module holds all of the crate's
-//! `unsafe` code but that of the threads; the types here check lengths, so that nothing outside can make a kernel leave its slices.
+//! `unsafe` code but that of the threads and of the signs of bytes; the types here check lengths, so that nothing outside can make a kernel leave its slices.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -13,6 +13,7 @@ mod portable;
 #[cfg(test)]
 mod tests;
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::plan::SLACK;
@@ -81,6 +82,9 @@ impl Kernels {
     ///
     /// Vector kernels add up in 32 bits with room for the rounding, and only shift to the right.
     fn exact_for(self, weights: &[i8], depth: usize, requantize: &Requantize) -> Self {
+        if self == Self::Portable {
+            return self;
+        }
         let channels = weights.chunks_exact(depth).zip(&requantize.bias).zip(&requantize.shifts);
         let exact = channels.into_iter().all(|((weights, &bias), &shift)| {
             let sum: i64 = weights.iter().map(|&weight| i64::from(weight.unsigned_abs()) * 256).sum();
@@ -91,62 +95,82 @@ impl Kernels {
     }
 }
 
+/// Bytes of weights that do not lie in the file.
+#[allow(clippy::ptr_arg, reason = "whether they are borrowed is the question")]
+pub(crate) fn copied(weights: &Cow<'_, [i8]>) -> usize {
+    match weights {
+        Cow::Borrowed(_) => 0,
+        Cow::Owned(weights) => weights.len(),
+    }
+}
+
 /// Weights and constants in an order that suits kernels.
-struct Packed {
-    weights: Vec<i8>,
+struct Packed<'a> {
+    weights: Cow<'a, [i8]>,
     /// First channel of each block that the kernels take at once, if they want to be told.
     blocks: Vec<usize>,
     /// Of each block, if the kernels want them apart from [`Requantize`].
     constants: Vec<i32>,
 }
 
-impl From<Vec<i8>> for Packed {
-    fn from(weights: Vec<i8>) -> Self {
+impl<'a> From<Cow<'a, [i8]>> for Packed<'a> {
+    fn from(weights: Cow<'a, [i8]>) -> Self {
         Self { weights, blocks: Vec::new(), constants: Vec::new() }
+    }
+}
+
+impl From<Vec<i8>> for Packed<'_> {
+    fn from(weights: Vec<i8>) -> Self {
+        Cow::from(weights).into()
     }
 }
 
 /// Sums of products of rows with the weights of each channel: the heart of convolutions.
 #[derive(Debug)]
-pub(crate) struct Product {
+pub(crate) struct Product<'a> {
     kernels: Kernels,
     depth: usize,
     channels: usize,
-    /// In an order that suits the kernels.
-    weights: Vec<i8>,
+    /// In an order that suits the kernels; the portable ones take them as the file has them.
+    weights: Cow<'a, [i8]>,
     /// First channel of each block that the kernels take at once, and the constants of these: for kernels that want them.
     blocks: Vec<usize>,
     constants: Vec<i32>,
     requantize: Requantize,
 }
 
-impl Product {
+impl<'a> Product<'a> {
     /// Packs `weights`, which come as [channel][depth].
     #[allow(unused_mut, reason = "not all architectures change it")]
-    pub(crate) fn new(kernels: Kernels, weights: &[i8], depth: usize, mut requantize: Requantize) -> Self {
+    pub(crate) fn new(
+        kernels: Kernels,
+        weights: Cow<'a, [i8]>,
+        depth: usize,
+        mut requantize: Requantize,
+    ) -> Self {
         let channels = weights.len() / depth;
-        let kernels = kernels.exact_for(weights, depth, &requantize);
+        let kernels = kernels.exact_for(&weights, depth, &requantize);
         let Packed { weights, blocks, constants } = match kernels {
-            Kernels::Portable => weights.to_vec().into(),
+            Kernels::Portable => weights.into(),
             #[cfg(target_arch = "x86_64")]
-            Kernels::Avx512Vnni => avx512::pack_product(weights, depth, &mut requantize).into(),
+            Kernels::Avx512Vnni => avx512::pack_product(&weights, depth, &mut requantize).into(),
             #[cfg(target_arch = "x86_64")]
-            Kernels::Avx2 => avx2::pack_product(weights, depth, &requantize),
+            Kernels::Avx2 => avx2::pack_product(&weights, depth, &requantize),
             #[cfg(target_arch = "x86_64")]
-            Kernels::AvxVnni => avx2::pack_product_vnni(weights, depth, &mut requantize).into(),
+            Kernels::AvxVnni => avx2::pack_product_vnni(&weights, depth, &mut requantize).into(),
             #[cfg(target_arch = "aarch64")]
-            Kernels::Neon => neon::pack_product(weights, depth, &requantize),
+            Kernels::Neon => neon::pack_product(&weights, depth, &requantize),
             #[cfg(target_arch = "aarch64")]
-            Kernels::NeonDot => neon::pack_product_dot(weights, depth, &requantize),
+            Kernels::NeonDot => neon::pack_product_dot(&weights, depth, &requantize),
             #[allow(unreachable_patterns, reason = "the sets of the other architectures")]
             _ => unreachable!("kernels of another processor"),
         };
         Self { kernels, depth, channels, weights, blocks, constants, requantize }
     }
 
-    /// Bytes of the packed weights.
+    /// Bytes of the packed weights, and of the constants of channels.
     pub(crate) fn bytes(&self) -> usize {
-        self.weights.len() + 4 * self.constants.len() + 12 * self.requantize.bias.len()
+        copied(&self.weights) + 4 * self.constants.len() + 12 * self.requantize.bias.len()
     }
 
     /// Rows that go well together: whole tiles.
@@ -192,13 +216,13 @@ impl Product {
 
 /// The depthwise convolution of 3 × 3, one row of its output at a time.
 #[derive(Debug)]
-pub(crate) struct Depthwise {
+pub(crate) struct Depthwise<'a> {
     kernels: Kernels,
     channels: usize,
     /// Columns from one output to the next.
     stride: usize,
-    /// In an order that suits the kernels.
-    weights: Vec<i8>,
+    /// As in [`Product`].
+    weights: Cow<'a, [i8]>,
     /// First channel of each block that the kernels take at once.
     blocks: Vec<usize>,
     /// Of each block, for kernels that want them.
@@ -206,10 +230,15 @@ pub(crate) struct Depthwise {
     requantize: Requantize,
 }
 
-impl Depthwise {
+impl<'a> Depthwise<'a> {
     /// Packs `weights`, which come as [row][column][channel].
     #[allow(unused_mut, reason = "not all architectures change it")]
-    pub(crate) fn new(kernels: Kernels, weights: &[i8], stride: usize, mut requantize: Requantize) -> Self {
+    pub(crate) fn new(
+        kernels: Kernels,
+        weights: Cow<'a, [i8]>,
+        stride: usize,
+        mut requantize: Requantize,
+    ) -> Self {
         let channels = weights.len() / 9;
         let mut by_channel = Vec::with_capacity(weights.len());
         for channel in 0..channels {
@@ -217,7 +246,7 @@ impl Depthwise {
         }
         let kernels = kernels.exact_for(&by_channel, 9, &requantize);
         let Packed { weights, blocks, constants } = match kernels {
-            Kernels::Portable => weights.to_vec().into(),
+            Kernels::Portable => weights.into(),
             #[cfg(target_arch = "x86_64")]
             Kernels::Avx512Vnni => avx512::pack_depthwise(&by_channel, stride, &mut requantize),
             #[cfg(target_arch = "x86_64")]
@@ -232,9 +261,9 @@ impl Depthwise {
         Self { kernels, channels, stride, weights, blocks, constants, requantize }
     }
 
-    /// Bytes of the packed weights.
+    /// Bytes of the packed weights, and of the constants of channels.
     pub(crate) fn bytes(&self) -> usize {
-        self.weights.len() + 4 * self.constants.len() + 12 * self.requantize.bias.len()
+        copied(&self.weights) + 4 * self.constants.len() + 12 * self.requantize.bias.len()
     }
 
     /// One row of the output from three rows of the input, which already have their padding at both ends.

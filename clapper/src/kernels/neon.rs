@@ -44,7 +44,7 @@ fn constants(requantize: &Requantize, lanes: &[Option<usize>]) -> Vec<i32> {
 }
 
 /// [block][depth / `run`][8 channels][`run`], filled up with zeros.
-fn pack(weights: &[i8], depth: usize, run: usize, requantize: &Requantize) -> Packed {
+fn pack(weights: &[i8], depth: usize, run: usize, requantize: &Requantize) -> Packed<'static> {
     let channels = weights.len() / depth;
     let blocks = blocks(channels);
     let mut packed = Vec::new();
@@ -59,16 +59,16 @@ fn pack(weights: &[i8], depth: usize, run: usize, requantize: &Requantize) -> Pa
         }
         lanes.extend((block..block + BLOCK).map(|channel| (channel < channels).then_some(channel)));
     }
-    Packed { weights: packed, blocks, constants: constants(requantize, &lanes) }
+    Packed { weights: packed.into(), blocks, constants: constants(requantize, &lanes) }
 }
 
 /// For [`product`].
-pub(super) fn pack_product(weights: &[i8], depth: usize, requantize: &Requantize) -> Packed {
+pub(super) fn pack_product(weights: &[i8], depth: usize, requantize: &Requantize) -> Packed<'static> {
     pack(weights, depth, 16, requantize)
 }
 
 /// For [`product_dot`].
-pub(super) fn pack_product_dot(weights: &[i8], depth: usize, requantize: &Requantize) -> Packed {
+pub(super) fn pack_product_dot(weights: &[i8], depth: usize, requantize: &Requantize) -> Packed<'static> {
     pack(weights, depth, 4, requantize)
 }
 
@@ -668,7 +668,7 @@ fn depthwise_lanes(channels: usize, stride: usize) -> (Vec<usize>, Vec<Option<us
 }
 
 /// [block][row][column][8 channels].
-pub(super) fn pack_depthwise(by_channel: &[i8], stride: usize, requantize: &Requantize) -> Packed {
+pub(super) fn pack_depthwise(by_channel: &[i8], stride: usize, requantize: &Requantize) -> Packed<'static> {
     let (blocks, lanes) = depthwise_lanes(by_channel.len() / 9, stride);
     let mut packed = Vec::new();
     for lanes in lanes.chunks_exact(BLOCK) {
@@ -676,11 +676,15 @@ pub(super) fn pack_depthwise(by_channel: &[i8], stride: usize, requantize: &Requ
             packed.extend(lanes.iter().map(|lane| lane.map_or(0, |lane| by_channel[lane * 9 + tap])));
         }
     }
-    Packed { weights: packed, blocks, constants: constants(requantize, &lanes) }
+    Packed { weights: packed.into(), blocks, constants: constants(requantize, &lanes) }
 }
 
 /// [block][column][8 channels][row, and a zero].
-pub(super) fn pack_depthwise_dot(by_channel: &[i8], stride: usize, requantize: &Requantize) -> Packed {
+pub(super) fn pack_depthwise_dot(
+    by_channel: &[i8],
+    stride: usize,
+    requantize: &Requantize,
+) -> Packed<'static> {
     let (blocks, lanes) = depthwise_lanes(by_channel.len() / 9, stride);
     let mut packed = Vec::new();
     for lanes in lanes.chunks_exact(BLOCK) {
@@ -691,7 +695,7 @@ pub(super) fn pack_depthwise_dot(by_channel: &[i8], stride: usize, requantize: &
             }
         }
     }
-    Packed { weights: packed, blocks, constants: constants(requantize, &lanes) }
+    Packed { weights: packed.into(), blocks, constants: constants(requantize, &lanes) }
 }
 
 /// How a block moves along a row.

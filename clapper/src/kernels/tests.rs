@@ -64,7 +64,7 @@ proptest! {
             ))
     ) {
         let run = |kernels| {
-            let product = Product::new(kernels, &weights, depth, requantize.clone());
+            let product = Product::new(kernels, (&weights).into(), depth, requantize.clone());
             let mut output = std::vec![0; rows * channels];
             product.run(&input, depth + gap, &mut output);
             output
@@ -87,7 +87,7 @@ proptest! {
             })
     ) {
         let run = |kernels| {
-            let depthwise = Depthwise::new(kernels, &weights, stride, requantize.clone());
+            let depthwise = Depthwise::new(kernels, (&weights).into(), stride, requantize.clone());
             let mut output = std::vec![0; width * channels];
             depthwise.row([&rows[0], &rows[1], &rows[2]], &mut output);
             output

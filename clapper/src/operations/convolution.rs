@@ -1,10 +1,10 @@
 //! Convolutions: products of rows of the input, gathered if need be, with the weights.
 
-use alloc::vec::Vec;
+use alloc::borrow::Cow;
 use core::ops::Range;
 
 use super::geometry::Geometry;
-use crate::kernels::{Depthwise, Gather, Kernels, Product};
+use crate::kernels::{Depthwise, Gather, Kernels, Product, copied};
 use crate::plan::SLACK;
 use crate::quantize::Requantize;
 
@@ -16,18 +16,18 @@ const TILES: usize = 24;
 
 /// `CONV_2D`.
 #[derive(Debug)]
-pub(crate) struct Convolution {
+pub(crate) struct Convolution<'a> {
     geometry: Geometry,
-    product: Product,
+    product: Product<'a>,
     zero_point: i8,
 }
 
-impl Convolution {
+impl<'a> Convolution<'a> {
     /// Packs `weights` of [output channel][row][column][input channel].
     pub(crate) fn new(
         kernels: Kernels,
         geometry: Geometry,
-        weights: &[i8],
+        weights: Cow<'a, [i8]>,
         zero_point: i8,
         requantize: Requantize,
     ) -> Self {
@@ -154,19 +154,19 @@ impl Convolution {
 
 /// `DEPTHWISE_CONV_2D`.
 #[derive(Debug)]
-pub(crate) enum DepthwiseConvolution {
+pub(crate) enum DepthwiseConvolution<'a> {
     /// 3 × 3 without dilation, one output channel for each of the input.
-    Fast { geometry: Geometry, zero_point: i8, kernel: Depthwise },
+    Fast { geometry: Geometry, zero_point: i8, kernel: Depthwise<'a> },
     /// Any other.
-    General { geometry: Geometry, zero_point: i8, weights: Vec<i8>, requantize: Requantize },
+    General { geometry: Geometry, zero_point: i8, weights: Cow<'a, [i8]>, requantize: Requantize },
 }
 
-impl DepthwiseConvolution {
+impl<'a> DepthwiseConvolution<'a> {
     /// Packs `weights` of [row][column][output channel].
     pub(crate) fn new(
         kernels: Kernels,
         geometry: Geometry,
-        weights: &[i8],
+        weights: Cow<'a, [i8]>,
         zero_point: i8,
         requantize: Requantize,
     ) -> Self {
@@ -177,14 +177,14 @@ impl DepthwiseConvolution {
             let kernel = Depthwise::new(kernels, weights, geometry.stride[1], requantize);
             Self::Fast { geometry, zero_point, kernel }
         } else {
-            Self::General { geometry, zero_point, weights: weights.to_vec(), requantize }
+            Self::General { geometry, zero_point, weights, requantize }
         }
     }
 
     pub(crate) fn weight_bytes(&self) -> usize {
         match self {
             Self::Fast { kernel, .. } => kernel.bytes(),
-            Self::General { weights, requantize, .. } => weights.len() + 12 * requantize.bias.len(),
+            Self::General { weights, requantize, .. } => copied(weights) + 12 * requantize.bias.len(),
         }
     }
 
@@ -234,7 +234,7 @@ fn padded_row(geometry: &Geometry) -> usize {
 fn fast(
     geometry: &Geometry,
     zero_point: i8,
-    kernel: &Depthwise,
+    kernel: &Depthwise<'_>,
     first: usize,
     input: &[i8],
     output: &mut [i8],

@@ -3,6 +3,7 @@
 //! Numbers of operations, their versions and the fields of their options are those of the
 //! [schema](https://github.com/google-ai-edge/LiteRT/blob/main/tflite/converter/schema/schema.fbs).
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -13,13 +14,14 @@ use super::geometry::Geometry;
 use super::resize::{Alignment, Bilinear, Nearest};
 use super::shape::{Broadcast, Concatenation, Mean, Pad};
 use super::{Multiplication, Operation, axes, lookup, rescale};
+use crate::bytes::signed;
 use crate::error::Error;
 use crate::flatbuffer::{Scalar, Table};
 use crate::kernels::{Addition, Kernels};
 use crate::model::{Element, Model, Operator, Shape, TO_INT8, Tensor};
 use crate::quantize::{Factor, Quantization, Requantize};
 
-/// Number, name and highest version of each operation.  Versions that brought other types only are within them: types
+/// Number, name and highest version of each operation; README has a table of them.  Versions that brought other types only are within them: types
 /// are checked on their own.
 const KNOWN: [(i32, &str, i32); 23] = [
     (0, "ADD", 2),
@@ -63,29 +65,40 @@ pub(crate) fn name(at: usize, operator: &Operator<'_>) -> Result<&'static str, E
 }
 
 /// Checks an operation and makes it ready to run.
-pub(crate) fn load(model: &Model<'_>, at: usize, kernels: Kernels) -> Result<Operation, Error> {
+///
+/// `keep` makes of a constant's stored bytes what the operation holds, if it does not pack them.
+pub(crate) fn load<'f, 'k>(
+    model: &Model<'f>,
+    at: usize,
+    kernels: Kernels,
+    keep: Keep<'f, 'k>,
+) -> Result<Operation<'k>, Error> {
     let operator = &model.operators[at];
     let name = name(at, operator)?;
     let loader = Loader { model, operator, kernels };
-    loader.operation(name).map_err(|problem| Error::Unsupported { operator: at, name, problem })
+    loader.operation(name, keep).map_err(|problem| Error::Unsupported { operator: at, name, problem })
 }
 
 /// What is wrong with an operation, in words.
 pub(super) type Checked<T> = Result<T, String>;
 
-pub(super) struct Loader<'a> {
-    pub(super) model: &'a Model<'a>,
-    pub(super) operator: &'a Operator<'a>,
+/// Borrows weights from the file, or copies them.
+pub(crate) type Keep<'f, 'k> = fn(&'f [i8]) -> Cow<'k, [i8]>;
+
+/// Of an operation of a model that lives for `'m` and was read from a file that lives for `'f`.
+pub(super) struct Loader<'m, 'f> {
+    pub(super) model: &'m Model<'f>,
+    pub(super) operator: &'m Operator<'f>,
     pub(super) kernels: Kernels,
 }
 
-impl<'a> Loader<'a> {
-    fn operation(&self, name: &str) -> Checked<Operation> {
+impl<'m, 'f> Loader<'m, 'f> {
+    fn operation<'k>(&self, name: &str, keep: Keep<'f, 'k>) -> Checked<Operation<'k>> {
         let output = self.output()?;
         match name {
-            "CONV_2D" => self.convolution(),
-            "DEPTHWISE_CONV_2D" => self.depthwise(),
-            "FULLY_CONNECTED" => self.fully_connected(),
+            "CONV_2D" => self.convolution(keep),
+            "DEPTHWISE_CONV_2D" => self.depthwise(keep),
+            "FULLY_CONNECTED" => self.fully_connected(keep),
             "ADD" => self.add(),
             "MUL" => self.multiply(),
             "MAX_POOL_2D" | "AVERAGE_POOL_2D" => self.pool(name),
@@ -129,12 +142,12 @@ impl<'a> Loader<'a> {
     }
 
     /// The tensor at `index` of the inputs.
-    pub(super) fn input(&self, index: usize) -> Checked<&'a Tensor<'a>> {
+    pub(super) fn input(&self, index: usize) -> Checked<&'m Tensor<'f>> {
         let tensor = self.operator.inputs.get(index).copied().flatten();
         tensor.map(|at| &self.model.tensors[at]).ok_or_else(|| format!("input {index} is missing"))
     }
 
-    pub(super) fn output(&self) -> Checked<&'a Tensor<'a>> {
+    pub(super) fn output(&self) -> Checked<&'m Tensor<'f>> {
         match *self.operator.outputs {
             [output] => Ok(&self.model.tensors[output]),
             _ => Err(format!("has {} outputs, but must have one", self.operator.outputs.len())),
@@ -145,7 +158,7 @@ impl<'a> Loader<'a> {
         int8(&format!("input {index}"), self.input(index)?)
     }
 
-    pub(super) fn constant(&self, index: usize) -> Checked<&'a Tensor<'a>> {
+    pub(super) fn constant(&self, index: usize) -> Checked<&'m Tensor<'f>> {
         let tensor = self.input(index)?;
         if tensor.is_constant() { Ok(tensor) } else { Err(format!("input {index} must be a constant")) }
     }
@@ -158,7 +171,7 @@ impl<'a> Loader<'a> {
         Ok(tensor.integers())
     }
 
-    pub(super) fn options(&self) -> Checked<Table<'a>> {
+    pub(super) fn options(&self) -> Checked<Table<'f>> {
         self.operator.options.ok_or_else(|| String::from("its options are missing"))
     }
 
@@ -259,7 +272,7 @@ impl<'a> Loader<'a> {
         })
     }
 
-    fn convolution(&self) -> Checked<Operation> {
+    fn convolution<'k>(&self, keep: Keep<'f, 'k>) -> Checked<Operation<'k>> {
         let (input, weights, output) = (self.input(0)?, self.constant(1)?, self.output()?);
         let [channels, rows, columns, depth] = weights.shape;
         if depth != input.shape[3] || channels != output.shape[3] {
@@ -278,11 +291,11 @@ impl<'a> Loader<'a> {
             self.requantize(&scales, 3, |channel| weights.data[channel * size..][..size].iter())?;
         let zero_point = self.int8(0)?.zero_point as i8;
         let convolution =
-            Convolution::new(self.kernels, geometry, &signed(weights.data), zero_point, requantize);
+            Convolution::new(self.kernels, geometry, keep(signed(weights.data)), zero_point, requantize);
         Ok(Operation::Convolution(convolution))
     }
 
-    fn depthwise(&self) -> Checked<Operation> {
+    fn depthwise<'k>(&self, keep: Keep<'f, 'k>) -> Checked<Operation<'k>> {
         let (input, weights, output) = (self.input(0)?, self.constant(1)?, self.output()?);
         let [one, rows, columns, channels] = weights.shape;
         if one != 1 || channels != output.shape[3] || !channels.is_multiple_of(input.shape[3]) {
@@ -298,12 +311,17 @@ impl<'a> Loader<'a> {
         let requantize =
             self.requantize(&scales, 4, |channel| weights.data[channel..].iter().step_by(channels))?;
         let zero_point = self.int8(0)?.zero_point as i8;
-        let depthwise =
-            DepthwiseConvolution::new(self.kernels, geometry, &signed(weights.data), zero_point, requantize);
+        let depthwise = DepthwiseConvolution::new(
+            self.kernels,
+            geometry,
+            keep(signed(weights.data)),
+            zero_point,
+            requantize,
+        );
         Ok(Operation::Depthwise(depthwise))
     }
 
-    fn fully_connected(&self) -> Checked<Operation> {
+    fn fully_connected<'k>(&self, keep: Keep<'f, 'k>) -> Checked<Operation<'k>> {
         let (input, weights, output) = (self.input(0)?, self.constant(1)?, self.output()?);
         if self.option::<i8>(1, 0)? != 0 {
             return Err("shuffled weights are not known".into());
@@ -333,7 +351,7 @@ impl<'a> Loader<'a> {
         Ok(Operation::Convolution(Convolution::new(
             self.kernels,
             geometry,
-            &signed(weights.data),
+            keep(signed(weights.data)),
             0,
             requantize,
         )))
@@ -345,7 +363,7 @@ impl<'a> Loader<'a> {
             .ok_or_else(|| format!("shapes {one:?} and {other:?} do not make {output:?}"))
     }
 
-    fn add(&self) -> Checked<Operation> {
+    fn add(&self) -> Checked<Operation<'static>> {
         let (one, other) = (self.int8(0)?, self.int8(1)?);
         let output = int8("the output", self.output()?)?;
         // Twice the larger scale, so that neither factor exceeds a half.
@@ -366,7 +384,7 @@ impl<'a> Loader<'a> {
         Ok(Operation::Add(addition, if same { None } else { Some(broadcast) }))
     }
 
-    fn multiply(&self) -> Checked<Operation> {
+    fn multiply(&self) -> Checked<Operation<'static>> {
         let (one, other) = (self.int8(0)?, self.int8(1)?);
         let output = int8("the output", self.output()?)?;
         let (min, max) = self.bounds(0)?;
@@ -403,7 +421,7 @@ impl<'a> Loader<'a> {
         Geometry::new(self.options()?, [size(4)?, size(3)?], [1, 1], shape, shape[3])
     }
 
-    fn pool(&self, name: &str) -> Checked<Operation> {
+    fn pool(&self, name: &str) -> Checked<Operation<'static>> {
         let output = self.output()?;
         self.same_quantization(0)?;
         let geometry = self.pool_geometry(self.input(0)?.shape)?.with_output(output.shape)?;
@@ -415,7 +433,7 @@ impl<'a> Loader<'a> {
         })
     }
 
-    fn mean(&self) -> Checked<Operation> {
+    fn mean(&self) -> Checked<Operation<'static>> {
         let input = self.input(0)?;
         let (from, to) = (self.int8(0)?, int8("the output", self.output()?)?);
         let axes = axes(&self.integers(1)?, input.rank).ok_or("has an axis that the input lacks")?;
@@ -446,7 +464,7 @@ impl<'a> Loader<'a> {
         Ok((before, after))
     }
 
-    fn pad(&self) -> Checked<Operation> {
+    fn pad(&self) -> Checked<Operation<'static>> {
         let (input, output) = (self.input(0)?, self.output()?);
         self.same_quantization(0)?;
         let (before, after) = self.padding()?;
@@ -464,7 +482,7 @@ impl<'a> Loader<'a> {
         pad.map(Operation::Pad).ok_or_else(|| format!("{:?}, padded, is not {:?}", input.shape, output.shape))
     }
 
-    fn concatenation(&self) -> Checked<Operation> {
+    fn concatenation(&self) -> Checked<Operation<'static>> {
         let output = self.output()?;
         if self.option::<i8>(1, 0)? != 0 {
             return Err("has a fused activation, but must have none".into());
@@ -481,7 +499,7 @@ impl<'a> Loader<'a> {
             .ok_or_else(|| format!("{shapes:?} along axis {axis} do not make {:?}", output.shape))
     }
 
-    fn resize(&self, name: &str) -> Checked<Operation> {
+    fn resize(&self, name: &str) -> Checked<Operation<'static>> {
         let (input, output) = (self.input(0)?.shape, self.output()?.shape);
         self.same_quantization(0)?;
         if input[0] != output[0] || input[3] != output[3] {
@@ -499,13 +517,13 @@ impl<'a> Loader<'a> {
         })
     }
 
-    fn lookup(&self, function: impl Fn(f32) -> f32) -> Checked<Operation> {
+    fn lookup(&self, function: impl Fn(f32) -> f32) -> Checked<Operation<'static>> {
         self.same_shape(0)?;
         Ok(Operation::Lookup(lookup(self.int8(0)?, int8("the output", self.output()?)?, function)))
     }
 
     /// QUANTIZE from int8 to int8, or an activation by its number in the schema.
-    fn rescale(&self, activation: i8) -> Checked<Operation> {
+    fn rescale(&self, activation: i8) -> Checked<Operation<'static>> {
         self.same_shape(0)?;
         let (input, output) = (self.int8(0)?, int8("the output", self.output()?)?);
         let factor = Factor::new(f64::from(input.scale) / f64::from(output.scale));
@@ -513,7 +531,7 @@ impl<'a> Loader<'a> {
         Ok(Operation::Lookup(rescale(input, output, factor, min, max)))
     }
 
-    fn softmax(&self) -> Checked<Operation> {
+    fn softmax(&self) -> Checked<Operation<'static>> {
         self.same_shape(0)?;
         let (input, output) = (self.int8(0)?, int8("the output", self.output()?)?);
         let beta = self.option(0, 0.0f32)?;
@@ -540,6 +558,23 @@ fn int8(what: &str, tensor: &Tensor<'_>) -> Checked<Quantization> {
         .ok_or_else(|| format!("{what} must be quantised by one scale above 0 and one zero point"))
 }
 
-fn signed(data: &[u8]) -> Vec<i8> {
-    data.iter().map(|&byte| byte as i8).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_every_operation_and_version_that_is_known() {
+        let rows = include_str!("../../README.md").lines().filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split('|');
+            let name = cells.next()?.trim().strip_suffix('`')?;
+            let versions = cells.next()?.trim();
+            let last = versions.rsplit('–').next()?.parse().ok()?;
+            Some((name, versions.starts_with('1').then_some(last)))
+        });
+        let mut listed: Vec<_> = rows.collect();
+        let mut known: Vec<_> = KNOWN.iter().map(|&(_, name, version)| (name, Some(version))).collect();
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known);
+    }
 }

@@ -17,7 +17,7 @@ use crate::quantize::{Factor, Quantization};
 use crate::team::Team;
 use convolution::{Convolution, DepthwiseConvolution};
 use geometry::Geometry;
-pub(crate) use load::{load, name};
+pub(crate) use load::{Keep, load, name};
 use pieces::in_pieces;
 pub(crate) use propagate::resize;
 use resize::{Bilinear, Nearest};
@@ -28,10 +28,10 @@ const ELEMENTS: usize = 64;
 
 /// An operation that is ready to run.
 #[derive(Debug)]
-pub(crate) enum Operation {
+pub(crate) enum Operation<'a> {
     /// `CONV_2D`, and `FULLY_CONNECTED`, which is one of 1 × 1.
-    Convolution(Convolution),
-    Depthwise(DepthwiseConvolution),
+    Convolution(Convolution<'a>),
+    Depthwise(DepthwiseConvolution<'a>),
     /// `ADD`; with a plan for shapes that differ.
     Add(Addition, Option<Broadcast>),
     Multiply(Multiplication, Broadcast),
@@ -75,7 +75,7 @@ pub(crate) struct Multiplication {
     max: i32,
 }
 
-impl Operation {
+impl Operation<'_> {
     /// Bytes of the working memory that each piece of it needs while it runs.
     fn scratch_bytes(&self) -> usize {
         match self {
@@ -121,9 +121,9 @@ impl Operation {
 
     /// Runs on `inputs`, each of which goes on for SLACK bytes behind its end, on at most `threads` of the team's threads,
     /// for which `scratch` is large enough.
-    pub(crate) fn run<'a>(
+    pub(crate) fn run<'i>(
         &self,
-        input: impl Fn(usize) -> &'a [i8] + Sync,
+        input: impl Fn(usize) -> &'i [i8] + Sync,
         output: &mut [i8],
         scratch: &mut [i8],
         threads: usize,

@@ -222,7 +222,7 @@ fn partners(model: &Model<'_>) -> Vec<Option<usize>> {
 /// The shape of an operation's output from the shapes of its inputs, of the file's output, and of the tensor that a
 /// resized one is joined with.
 fn output_shape(
-    loader: &Loader<'_>,
+    loader: &Loader<'_, '_>,
     name: &str,
     input: impl Fn(usize) -> Checked<Shape>,
     output: Shape,
