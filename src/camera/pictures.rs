@@ -165,7 +165,7 @@ fn list_pictures(folder: &Path) -> Result<Vec<PathBuf>, OpenError> {
     }
     if files.len() < all {
         log::warn!(
-            "{}: {} clips left out: replay each by itself",
+            "{}: clips left out: {}; replay each by itself",
             plain(&folder.display().to_string()),
             all - files.len()
         );
