@@ -19,7 +19,9 @@ const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/sample");
 
 fn maskbell() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_maskbell"));
-    command.env_remove("DISPLAY").stdin(Stdio::null());
+    // Neither a window nor a sound.
+    command.env_remove("DISPLAY").env_remove("PULSE_RUNTIME_PATH").env_remove("XDG_RUNTIME_DIR");
+    command.env("PULSE_SERVER", "unix:/nobody/listens").stdin(Stdio::null());
     command
 }
 
@@ -407,6 +409,7 @@ fn a_report_is_one_page_that_holds_everything() {
     }
     assert_eq!(page.matches("src=\"data:image/jpeg;base64,").count(), 3);
     assert!(page.contains("a&lt;b&gt;.jpg") && !page.contains("a<b>"), "names are no markup");
+    assert!(page.contains("<h1>") && page.contains(" UTC, version "), "what it is, and when it was made");
     assert!(!page.contains("http"), "it needs nothing else");
     assert!(page.contains("1 picture and 2 frames: 2 faces (1 covered, 1 bare)"), "totals");
 }
@@ -593,12 +596,12 @@ fn a_face_is_found_in_a_turned_picture_when_the_rotation_is_set() {
         let (picture, settings) = (file(format!("{picture}.png")), file(format!("{settings}.toml")));
         run(&["--source", &picture, "--fast", "-v", "--config", &settings])
     };
-    // But for how long looks take.
+    // But for how long looks take, and the picture's name.
     let told = |picture: &str, settings: &str| {
         let lines = err(&watch(picture, settings));
         lines
             .lines()
-            .filter(|line| !line.contains(" ms each"))
+            .filter(|line| !line.contains(" ms each") && !line.contains("maskbell check"))
             .map(|line| line.to_owned() + "\n")
             .collect::<String>()
     };
@@ -667,6 +670,42 @@ fn nothing_to_watch_is_told_in_one_sentence() {
 fn what_is_no_source_is_told_what_could_be() {
     assert_refused(&run(&["--source", "0"]), 1, "/dev/video0");
     assert_refused(&run(&["--source", "rtsp://camera/stream"]), 1, "network");
+}
+
+#[test]
+fn who_means_check_is_told_so() {
+    let bare = text(&sample("bare.jpg")).to_owned();
+    let hint = format!("maskbell check {bare}");
+    assert_refused(&run(&[&bare]), 2, &hint);
+    let watched = run(&["--source", &bare, "--fast"]);
+    assert!(watched.status.success() && err(&watched).contains(&hint), "{}", err(&watched));
+    let phone = folder(&[("a.heic", b"\0\0\0\x18ftypheic".to_vec())]);
+    for words in [&["--show"][..], &["--fast"]] {
+        let refused = run(&[&["--source", text(phone.path())], words].concat());
+        assert!(err(&refused).lines().last().unwrap().contains("heif-convert '"), "{}", err(&refused));
+    }
+}
+
+#[test]
+fn a_clip_in_a_folder_gets_one_line() {
+    let folder = folder(&[("clip.mjpeg", [read("empty.jpg"), read("bare.jpg"), read("bare.jpg")].concat())]);
+    let told = out(&run(&["check", text(folder.path())]));
+    let clip = folder.path().join("clip.mjpeg");
+    let line = format!("{}: 3 frames: 2 faces (2 bare), 1 without a face", text(&clip));
+    assert_eq!(told.lines().next(), Some(&*line), "{told}");
+    assert_eq!(told.lines().count(), 2, "{told}");
+    assert!(out(&run(&["check", text(&clip)])).contains("clip.mjpeg, frame 1: 1 face"));
+}
+
+#[test]
+fn copies_overwrite_nothing_unasked() {
+    let folder = folder(&[("bare.jpg", b"a stranger's".to_vec())]);
+    let (picture, copy) = (text(&sample("bare.jpg")).to_owned(), folder.path().join("bare.jpg"));
+    let words = ["check", "--annotate", text(folder.path()), &picture];
+    assert_refused(&run(&words), 1, "--force");
+    assert_eq!(fs::read(&copy).unwrap(), b"a stranger's");
+    assert!(run(&[&words[..], &["--force"]].concat()).status.success());
+    assert!(image::open(&copy).is_ok());
 }
 
 #[test]

@@ -118,18 +118,17 @@ fn picture_error(path: &Path, reason: String) -> OpenError {
     OpenError::Picture { path: path.to_owned(), reason }
 }
 
-/// The pictures and clips in a folder and in all folders in it, in the order of names; what cannot be read is in the
-/// list, too, in its place.
+/// The files in a folder and in all folders in it, in the order of names; what cannot be read is in the list, too, in its
+/// place.
 ///
-/// The extension decides.  Links to files are followed, links to folders are not (they may lead in circles), and
-/// hidden files are left out.
-pub(crate) fn search(folder: &Path) -> Vec<Result<PathBuf, OpenError>> {
+/// Links to files are followed, links to folders are not (they may lead in circles), and hidden files are left out.
+pub(crate) fn files(folder: &Path) -> Vec<Result<PathBuf, OpenError>> {
     let mut found = Vec::new();
-    search_into(folder, &mut found);
+    files_into(folder, &mut found);
     found
 }
 
-fn search_into(folder: &Path, found: &mut Vec<Result<PathBuf, OpenError>>) {
+fn files_into(folder: &Path, found: &mut Vec<Result<PathBuf, OpenError>>) {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     let mut entries = match entries {
         Ok(entries) => entries,
@@ -142,11 +141,17 @@ fn search_into(folder: &Path, found: &mut Vec<Result<PathBuf, OpenError>>) {
             continue;
         }
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            search_into(&path, found);
-        } else if (is_clip_name(&path) || is_picture_name(&path)) && path.is_file() {
+            files_into(&path, found);
+        } else if path.is_file() {
             found.push(Ok(path));
         }
     }
+}
+
+/// Those of [`files`] that are pictures or clips by their extension.
+pub(crate) fn search(folder: &Path) -> Vec<Result<PathBuf, OpenError>> {
+    let is_wanted = |path: &PathBuf| is_clip_name(path) || is_picture_name(path);
+    files(folder).into_iter().filter(|one| one.as_ref().map_or(true, is_wanted)).collect()
 }
 
 /// The picture files of a folder and of the folders in it; clips among them are left out.
@@ -160,7 +165,7 @@ fn list_pictures(folder: &Path) -> Result<Vec<PathBuf>, OpenError> {
     }
     if files.len() < all {
         log::warn!(
-            "{}: {} clips left out: replay each by itself",
+            "{}: clips left out: {}; replay each by itself",
             plain(&folder.display().to_string()),
             all - files.len()
         );

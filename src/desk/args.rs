@@ -11,6 +11,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use super::say;
 use crate::camera::DEFAULT_RATE;
+use crate::camera::pictures::plain;
 use crate::version::VERSION;
 use crate::vision::{Choice, LookSize, Thresholds};
 
@@ -19,7 +20,7 @@ use crate::vision::{Choice, LookSize, Thresholds};
 #[command(
     version = VERSION,
     about = "A friendly mask reminder for an entrance, at the desk. Without a command it watches the first camera: \
-        who covers mouth and nose hears nothing, who does not is reminded by a line in the terminal and its bell. \
+        who covers mouth and nose hears nothing, who does not hears a reminder through the sound card, and a line in the terminal tells it. \
         Nothing is stored and nothing is sent.",
     after_help = WATCH_EXAMPLES,
     args_conflicts_with_subcommands = true,
@@ -40,7 +41,7 @@ pub enum Command {
     /// Say what is seen in pictures: each face, and whether mouth and nose are covered
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
-    /// Play a melody to the terminal, or write it to a sound file
+    /// Play a melody, or write it to a sound file
     #[command(after_help = TUNE_EXAMPLES)]
     Tune(TuneArgs),
 }
@@ -63,6 +64,10 @@ pub struct WatchArgs {
     /// that it is a recording
     #[arg(long)]
     pub show: bool,
+    /// Make no sound; without it reminders sound through the sound card (PulseAudio or PipeWire) or else ring the terminal's
+    /// bell, but for --fast
+    #[arg(long)]
+    pub mute: bool,
     /// Print one JSON object a line for each reminder, and one at the end that sums up
     #[arg(long)]
     pub json: bool,
@@ -117,8 +122,8 @@ impl WatchArgs {
 /// What to check.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Pictures, motion-JPEG clips (.mjpeg, .mjpg), folders, which are searched for both, or - for a picture on standard
-    /// input
+    /// Pictures, motion-JPEG clips (.mjpeg, .mjpg), folders, which are searched for both (a clip in a
+    /// folder gets one line instead of one for each frame), or - for a picture on standard input
     #[arg(required = true, value_name = "PICTURE|FOLDER|CLIP")]
     pub pictures: Vec<PathBuf>,
     /// Print one JSON object a line for each picture, or for each frame of a clip
@@ -130,6 +135,9 @@ pub struct CheckArgs {
     /// Write copies with boxes into this folder, which is made if it is not there
     #[arg(long, value_name = "DIR")]
     pub annotate: Option<PathBuf>,
+    /// Let copies of --annotate overwrite files of their name
+    #[arg(long, requires = "annotate")]
+    pub force: bool,
     /// Write one HTML page with the annotated pictures into this file: it needs no other file, and can be filtered by verdict
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -240,7 +248,18 @@ impl CommandLine {
     fn parse_words(
         words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> clap::error::Result<Self> {
-        let line = Self::try_parse_from(words)?;
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        let line = Self::try_parse_from(&words).map_err(|error| {
+            let what = words.get(1).filter(|word| Path::new(word).exists()).map(|word| word.to_string_lossy());
+            match (error.kind(), what) {
+                (ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument, Some(what)) => {
+                    let what = plain(&what);
+                    let hint = format!("what is seen in {what} says: maskbell check {what}; it is watched with --source {what}");
+                    Self::command().error(ErrorKind::InvalidSubcommand, hint)
+                }
+                _ => error,
+            }
+        })?;
         if line.watch.is_camera() && (line.watch.fast || line.watch.fps.is_some()) {
             let what = "--fast and --fps are for recordings: a camera sets its own pace";
             return Err(Self::command().error(ErrorKind::ArgumentConflict, what));

@@ -12,7 +12,7 @@ use super::args::CheckArgs;
 use super::copies::{Copies, CopyError};
 use super::find::{Finds, Found, find};
 use super::report::{Report, ReportError};
-use super::seen::Seen;
+use super::seen::{Seen, VERDICTS};
 use super::settings::{self, SettingsError};
 use super::{rgb, say};
 use crate::camera::mjpeg::MotionJpeg;
@@ -21,7 +21,7 @@ use crate::camera::{Capture, DEFAULT_RATE, OpenError, Pace, Source};
 use crate::frame::{Frame, FrameError, Orientation};
 use crate::geometry::Rect;
 use crate::runtime::RuntimeError;
-use crate::vision::{self, Faces, Looks, Verdict, Vision};
+use crate::vision::{self, Faces, Looks, Vision};
 
 /// What can go wrong with one picture, or with all of them.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +79,11 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
     let config = settings::load(args.config.as_deref())?;
     let Finds { mut all, left_out, why } = find(&args.pictures);
     let thresholds = args.thresholds.over(config.vision.thresholds);
-    let copies = args.annotate.as_deref().map(|dir| Copies::plan(dir, thresholds, &mut all)).transpose()?;
+    let copies = args
+        .annotate
+        .as_deref()
+        .map(|dir| Copies::plan(dir, thresholds, args.force, &mut all))
+        .transpose()?;
     let report = args.report.as_deref().map(|path| Report::start(path, thresholds)).transpose()?;
     let progress = progress(all.len());
     let mut check = Check {
@@ -184,6 +188,8 @@ impl Check {
         let mut recording = MotionJpeg::open(&one.path, Pace::AsFast, self.fps)?;
         let mut copy = self.copies.as_ref().map(|copies| copies.start(&one.copy)).transpose()?;
         let mut pixels = Vec::new();
+        // Among the pictures of a folder a clip gets a line, not one for each frame.
+        let mut sum = (one.in_folder && !self.json).then(Totals::default);
         for number in 0.. {
             let frame = match recording.next() {
                 Capture::Frame(frame) => frame,
@@ -196,8 +202,10 @@ impl Check {
             let frame = frame.oriented(self.orientation);
             let (size, at) = ((frame.width(), frame.height()), frame.captured_at());
             let faces = look(&mut self.vision, &frame, Looks::One, &one.name)?;
-            self.totals.frames += 1;
-            self.totals.count(&faces);
+            for totals in [Some(&mut self.totals), sum.as_mut()].into_iter().flatten() {
+                totals.frames += 1;
+                totals.count(&faces);
+            }
             if copy.is_some() || self.report.is_some() {
                 rgb::from_frame(&frame, &mut pixels);
             }
@@ -207,8 +215,13 @@ impl Check {
             if let Some(copy) = &mut copy {
                 copy.add(&mut pixels, size, &faces)?;
             }
-            self.print(&Entry::new(&one.name, Some((number, at)), size, &faces))?;
+            if sum.is_none() {
+                self.print(&Entry::new(&one.name, Some((number, at)), size, &faces))?;
+            }
             self.progress.set_message(format!("{}, frame {number}", plain(&one.name)));
+        }
+        if let Some(sum) = sum {
+            self.write(&format!("{}: {sum}\n", plain(&one.name)))?;
         }
         recording.take_error().map_or(Ok(()), |error| Err(error.into()))
     }
@@ -216,14 +229,18 @@ impl Check {
     /// Prints one picture's line (or lines, for people) as one write.  When nobody reads any more, the rest is done only
     /// for copies and report.
     fn print(&mut self, entry: &Entry<'_>) -> Result<(), CheckError> {
-        if !self.has_reader {
-            return Ok(());
-        }
         let text = if self.json {
             serde_json::to_string(entry).map_err(io::Error::from)? + "\n"
         } else {
             entry.to_string()
         };
+        self.write(&text)
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), CheckError> {
+        if !self.has_reader {
+            return Ok(());
+        }
         match self.progress.suspend(|| io::stdout().write_all(text.as_bytes())) {
             Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe && self.is_kept() => {
                 self.has_reader = false;
@@ -280,8 +297,6 @@ impl Totals {
         self.pictures + self.frames
     }
 }
-
-const VERDICTS: [Verdict; 4] = [Verdict::Covered, Verdict::NoseOut, Verdict::Bare, Verdict::Unsure];
 
 impl std::fmt::Display for Totals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

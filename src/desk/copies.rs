@@ -27,6 +27,9 @@ pub enum CopyError {
         /// What would be lost.
         input: PathBuf,
     },
+    /// There is such a file, and nobody has said that it may go.
+    #[error("--annotate: {}: this file exists; --force overwrites it and others, or choose another folder", .0.display())]
+    Exists(PathBuf),
     /// The system or the encoder refuses.
     #[error("{}: the annotated copy cannot be written: {cause}", path.display())]
     Write {
@@ -56,10 +59,11 @@ impl Copies {
     ///
     /// # Errors
     ///
-    /// [`CopyError`] if the folder cannot be made, or if a copy would overwrite one of `found`.
+    /// [`CopyError`] if the folder cannot be made, or if a copy would overwrite one of `found`, or any file without `force`.
     pub fn plan<E>(
         dir: &Path,
         thresholds: Thresholds,
+        force: bool,
         found: &mut [Result<Found, E>],
     ) -> Result<Self, CopyError> {
         fs::create_dir_all(dir).map_err(|cause| CopyError::write(dir, cause))?;
@@ -81,6 +85,10 @@ impl Copies {
             }
             if identity(&dir.join(&one.copy)).is_some_and(|there| inputs.contains(&there)) {
                 return Err(CopyError::Overwrite { dir: dir.to_owned(), input: one.path.clone() });
+            }
+            let path = dir.join(&one.copy);
+            if !force && path.is_file() {
+                return Err(CopyError::Exists(path));
             }
         }
         Ok(Self { dir: dir.to_owned(), thresholds })
@@ -152,7 +160,7 @@ mod tests {
     use crate::camera::pictures::load_picture;
 
     fn found(path: PathBuf, copy: &str) -> Result<Found, ()> {
-        Ok(Found { name: copy.to_owned(), path, copy: copy.into(), clip: false })
+        Ok(Found { name: copy.to_owned(), path, copy: copy.into(), clip: false, in_folder: false })
     }
 
     #[test]
@@ -165,10 +173,15 @@ mod tests {
         std::os::unix::fs::symlink(&input, out.join("a.jpg")).unwrap();
         fs::hard_link(&input, out.join("b.jpg")).unwrap();
         for (folder, copy) in [(dir.path(), "a.jpg"), (&out, "a.jpg"), (&out, "b.jpg")] {
-            let plan = Copies::plan(folder, Thresholds::default(), &mut [found(input.clone(), copy)]);
+            let plan = Copies::plan(folder, Thresholds::default(), true, &mut [found(input.clone(), copy)]);
             assert!(matches!(plan, Err(CopyError::Overwrite { .. })), "{} {copy}", folder.display());
         }
-        assert!(Copies::plan(&out, Thresholds::default(), &mut [found(input.clone(), "c.jpg")]).is_ok());
+        let plan =
+            |force| Copies::plan(&out, Thresholds::default(), force, &mut [found(input.clone(), "c.jpg")]);
+        assert!(plan(false).is_ok());
+        fs::write(out.join("c.jpg"), "a stranger's").unwrap();
+        assert!(matches!(plan(false), Err(CopyError::Exists(_))));
+        assert!(plan(true).is_ok());
     }
 
     #[test]
@@ -177,7 +190,7 @@ mod tests {
         let mut all =
             ["x.jpg", "x.jpg", "a/x.jpg", "x.jpg", "x-2.jpg", "y", "y", "a.b.jpg", "a.b.jpg", "a.b.jpg"]
                 .map(|copy| found("none".into(), copy));
-        Copies::plan(dir.path(), Thresholds::default(), &mut all).unwrap();
+        Copies::plan(dir.path(), Thresholds::default(), false, &mut all).unwrap();
         let names: Vec<_> = all.iter().flatten().map(|one| one.copy.to_str().unwrap()).collect();
         let numbered = ["x.jpg", "x-2.jpg", "a/x.jpg", "x-3.jpg", "x-2-2.jpg", "y", "y-2"];
         assert_eq!(names[..7], numbered);
@@ -187,7 +200,7 @@ mod tests {
     #[test]
     fn every_format_that_is_read_can_be_written() {
         let dir = tempfile::tempdir().unwrap();
-        let copies = Copies::plan::<()>(dir.path(), Thresholds::default(), &mut []).unwrap();
+        let copies = Copies::plan::<()>(dir.path(), Thresholds::default(), false, &mut []).unwrap();
         for extension in ["bmp", "gif", "jpe", "jpg", "pgm", "png", "ppm", "tiff", "webp"] {
             let name = Path::new("deep/down").with_extension(extension);
             copies.start(&name).unwrap().add(&mut [99; 12 * 9 * 3], (12, 9), &[]).unwrap();

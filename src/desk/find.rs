@@ -19,6 +19,8 @@ pub struct Found {
     pub copy: PathBuf,
     /// Whether it is a motion-JPEG clip.
     pub clip: bool,
+    /// Whether it was found in a folder that was given, instead of being given itself.
+    pub in_folder: bool,
 }
 
 /// What is to be checked, and what is not.
@@ -71,6 +73,7 @@ fn file(path: &Path) -> Result<Found, OpenError> {
         path: path.to_owned(),
         copy: path.file_name().unwrap_or(path.as_os_str()).into(),
         clip: kind.is_file() && !is_picture_name(path) && is_motion_jpeg(path)?,
+        in_folder: false,
     })
 }
 
@@ -86,7 +89,13 @@ fn standard_input(name: &Path) -> Result<Found, OpenError> {
         return Err(refused(name, foreign.reason()));
     }
     let clip = kind.is_file() && is_motion_jpeg(path)?;
-    Ok(Found { name: name.display().to_string(), path: path.to_owned(), copy: "stdin.jpg".into(), clip })
+    Ok(Found {
+        name: name.display().to_string(),
+        path: path.to_owned(),
+        copy: "stdin.jpg".into(),
+        clip,
+        in_folder: false,
+    })
 }
 
 /// What was found at `path` in the folder `root`.
@@ -96,7 +105,7 @@ fn within(root: &Path, path: PathBuf) -> Result<Found, OpenError> {
         return Err(refused(&path, &foreign.remedy(&path)));
     }
     let copy = path.strip_prefix(root).unwrap_or(&path).to_owned();
-    Ok(Found { name: path.display().to_string(), clip: is_clip_name(&path), path, copy })
+    Ok(Found { name: path.display().to_string(), clip: is_clip_name(&path), path, copy, in_folder: true })
 }
 
 fn refused(path: &Path, reason: &str) -> OpenError {

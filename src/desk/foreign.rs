@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::camera::pictures::is_picture_name;
-use crate::camera::{DEFAULT_RATE, is_clip_name};
+use crate::camera::pictures::{files, is_picture_name};
+use crate::camera::{DEFAULT_RATE, OpenError, is_clip_name};
 
 /// What a file is that is neither a picture nor a clip that can be read.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -109,8 +109,10 @@ fn argument(path: &Path) -> String {
 /// The files in `folder`, and in the folders in it, that are left out when it is searched for pictures, each kind in one
 /// sentence; and how many there are.
 pub fn left_out(folder: &Path) -> (usize, Vec<String>) {
-    let mut all = Vec::new();
-    search(folder, &mut all);
+    // What cannot be read is told by the search for pictures.
+    let others =
+        files(folder).into_iter().flatten().filter(|path| !is_clip_name(path) && !is_picture_name(path));
+    let mut all: Vec<_> = others.map(|path| (Foreign::at(&path).unwrap_or(Foreign::Other), path)).collect();
     all.sort();
     let sentences = all.chunk_by(|(one, _), (other, _)| one == other).map(|files| {
         let (kind, first) = &files[0];
@@ -124,19 +126,11 @@ pub fn left_out(folder: &Path) -> (usize, Vec<String>) {
     (all.len(), sentences.collect())
 }
 
-fn search(folder: &Path, all: &mut Vec<(Foreign, PathBuf)>) {
-    // What cannot be read is told by the search for pictures.
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            search(&path, all);
-        } else if path.is_file() && !is_clip_name(&path) && !is_picture_name(&path) {
-            all.push((Foreign::at(&path).unwrap_or(Foreign::Other), path));
-        }
-    }
+/// That there are no pictures in `folder`, and what is there instead.
+pub fn no_pictures(folder: &Path) -> OpenError {
+    let mut reasons = vec!["there are no pictures in this folder".to_owned()];
+    reasons.extend(left_out(folder).1);
+    OpenError::Picture { path: folder.to_owned(), reason: reasons.join("; ") }
 }
 
 #[cfg(test)]

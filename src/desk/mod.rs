@@ -14,12 +14,15 @@ mod page;
 mod report;
 mod rgb;
 mod scale;
+mod score;
 mod screen;
 mod seen;
 mod settings;
+mod speaker;
 mod text;
 mod tune;
 mod watch;
+mod wave;
 mod window;
 
 use std::fmt::Display;

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::args::WatchArgs;
+use super::foreign::no_pictures;
 use super::rgb;
 use super::screen::{Screen, State};
 use super::settings::{self, SettingsError};
@@ -43,8 +44,7 @@ pub fn run(args: &WatchArgs, folder: &Path) -> Result<ExitCode, PageError> {
     let mut files = search(folder).into_iter().collect::<Result<Vec<_>, _>>()?;
     files.retain(|path| is_picture_name(path));
     if files.is_empty() {
-        let reason = "there are no pictures in this folder".to_owned();
-        return Err(OpenError::Picture { path: folder.to_owned(), reason }.into());
+        return Err(no_pictures(folder).into());
     }
     let thresholds = args.thresholds.over(config.vision.thresholds);
     let mut vision =

@@ -4,14 +4,17 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 
 use super::draw::{Canvas, Place};
 use super::scale::scaled;
+use super::seen::word;
 use crate::geometry::Rect;
-use crate::vision::{Face, Thresholds, Verdict};
+use crate::version::VERSION;
+use crate::vision::{Face, Thresholds};
 
 /// Longest side of a picture on the page, in pixels: labels can be read, and a thousand photos are a hundred megabytes.
 const LONGEST_SIDE: usize = 960;
@@ -56,7 +59,13 @@ impl Report {
         }
         let write = |cause: io::Error| ReportError::Write { path: path.to_owned(), cause: cause.into() };
         let mut file = BufWriter::new(File::create(path).map_err(write)?);
-        file.write_all(BEGIN.as_bytes()).and_then(|()| file.write_all(HEAD.as_bytes())).map_err(write)?;
+        // A clock before 1970 is none.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let title = format!(
+            "<header><h1>What maskbell sees</h1><p>{}, version {VERSION}</p></header>\n<main>\n",
+            date(now)
+        );
+        [BEGIN, HEAD, &title].iter().try_for_each(|part| file.write_all(part.as_bytes())).map_err(write)?;
         Ok(Self { path: path.to_owned(), file, thresholds })
     }
 
@@ -73,7 +82,7 @@ impl Report {
         faces: &[Face],
     ) -> Result<(), ReportError> {
         let picture = picture(rgb, size, faces, &self.thresholds).map_err(|cause| self.error(cause))?;
-        let mut verdicts: Vec<_> = faces.iter().map(|face| class(face.verdict)).collect();
+        let mut verdicts: Vec<_> = faces.iter().map(|face| word(face.verdict)).collect();
         verdicts.dedup();
         let verdicts = if verdicts.is_empty() { "none".to_owned() } else { verdicts.join(" ") };
         let whole = Rect::new(0.0, 0.0, size.0 as f32, size.1 as f32);
@@ -85,7 +94,7 @@ impl Report {
             let _ = write!(
                 lines,
                 "<br><b class=\"{}\">{verdict}{why}</b> mouth {mouth:.2}, nose {nose:.2}, face {score:.2}",
-                class(*verdict)
+                word(*verdict)
             );
         }
         if faces.is_empty() {
@@ -161,14 +170,20 @@ fn picture(
     Ok(file)
 }
 
-/// A verdict as a word of the page's style.
-const fn class(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Covered => "covered",
-        Verdict::NoseOut => "nose_out",
-        Verdict::Bare => "bare",
-        Verdict::Unsure => "unsure",
-    }
+/// The moment, so long after the start of 1970, as date and time of UTC.  Days to civil date as in Howard Hinnant,
+/// "chrono-Compatible Low-Level Date Algorithms" (`civil_from_days`).
+fn date(since_epoch: Duration) -> String {
+    let minutes = since_epoch.as_secs() / 60;
+    let days = minutes / (24 * 60) + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // March is the first.
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = year + year_of_era + era * 400;
+    format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60 % 24, minutes % 60)
 }
 
 /// Text for HTML, in quotes or not.
@@ -223,9 +238,8 @@ const HEAD: &str = r#"<style>
   figcaption { padding: .5em .7em; overflow-wrap: anywhere }
   b { color: #000; padding: 0 .3em; border-radius: 2px }
   .covered { background: #2ecc40 } .bare { background: #ff483c } .nose_out { background: #ffa01c } .unsure { background: #b0b0b0 }
+  h1 { font-size: 1.3em; margin: 0; display: inline } h1 + p { display: inline; margin-left: 1em; color: #b0b0b0 }
 </style>
-<header></header>
-<main>
 "#;
 
 /// Without it everything is shown.
@@ -254,6 +268,7 @@ for (const [is, word] of Object.entries(words)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vision::Verdict;
 
     #[test]
     fn base64_is_that_of_the_standard() {
@@ -270,6 +285,21 @@ mod tests {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
         assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
+    }
+
+    #[test]
+    fn a_report_says_when_it_was_made() {
+        // As `date -u -d @…` says.
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59 UTC"),
+            (951_782_400, "2000-02-29 00:00 UTC"),
+            (1_709_251_199, "2024-02-29 23:59 UTC"),
+            (4_107_542_400, "2100-03-01 00:00 UTC"),
+            (1_798_761_599, "2026-12-31 23:59 UTC"),
+        ] {
+            assert_eq!(date(Duration::from_secs(seconds)), text);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::draw::{Canvas, Colour, INK, Place, colour};
 use super::scale::scaled;
+use super::seen::VERDICTS;
 use super::text::{self, Weight};
 use crate::camera::Fault;
 use crate::geometry::Rect;
@@ -27,8 +28,6 @@ const BANNER: f32 = 3.2;
 
 /// A tone is heard in a quarter of a second, but its words are not read in it.
 const TIME_TO_READ: Duration = Duration::from_secs(3);
-
-const LEGEND: [Verdict; 4] = [Verdict::Covered, Verdict::NoseOut, Verdict::Bare, Verdict::Unsure];
 
 /// What goes on.
 #[derive(Clone, Debug, PartialEq)]
@@ -203,7 +202,7 @@ impl Screen {
         let top = bar.top + line * 0.25;
         let right = bar.right - line / 2.0;
         let mut left = line * 0.5;
-        for verdict in LEGEND {
+        for verdict in VERDICTS {
             let word = verdict.to_string();
             let end = left + line + text::width(&word, Weight::Regular, line);
             if end > right {
@@ -268,7 +267,7 @@ fn banner(canvas: &mut Canvas<'_>, reminder: Reminder, line: f32, area: &Rect) {
 fn seen(faces: &[Face], thresholds: &Thresholds, (width, height): (usize, usize)) -> String {
     let picture = Rect::new(0.0, 0.0, width as f32, height as f32);
     let mut words = Vec::new();
-    for verdict in LEGEND {
+    for verdict in VERDICTS {
         let of_kind = || faces.iter().filter(|face| face.verdict == verdict);
         let mut why: Vec<_> = of_kind().filter_map(|face| thresholds.doubt(face, &picture)).collect();
         why.sort_unstable();

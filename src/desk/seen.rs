@@ -5,6 +5,19 @@ use serde::Serialize;
 use crate::geometry::Rect;
 use crate::vision::{Face, Verdict};
 
+/// All verdicts, in the order in which they are listed.
+pub const VERDICTS: [Verdict; 4] = [Verdict::Covered, Verdict::NoseOut, Verdict::Bare, Verdict::Unsure];
+
+/// A verdict as one word of JSON and of the report's style.
+pub const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Covered => "covered",
+        Verdict::NoseOut => "nose_out",
+        Verdict::Bare => "bare",
+        Verdict::Unsure => "unsure",
+    }
+}
+
 /// One face; the field names are those of the JSON output.
 #[derive(Debug, Serialize)]
 pub struct Seen {
@@ -34,12 +47,7 @@ impl Seen {
         Self {
             bounds: edges(&face.bounds.intersection(whole)),
             score: thousandth(face.score),
-            verdict: match face.verdict {
-                Verdict::Covered => "covered",
-                Verdict::NoseOut => "nose_out",
-                Verdict::Bare => "bare",
-                Verdict::Unsure => "unsure",
-            },
+            verdict: word(face.verdict),
             mouth: thousandth(face.mouth),
             nose: thousandth(face.nose),
             presence: thousandth(face.presence),

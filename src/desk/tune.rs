@@ -11,16 +11,16 @@ use hound::{SampleFormat, WavSpec, WavWriter};
 
 use super::args::TuneArgs;
 use super::say;
+use super::speaker::Speaker;
+use super::wave::{Drive, SquareWave};
 use crate::camera::pictures::plain;
+use crate::signal::buzzer::LOUDEST;
 use crate::signal::melody::{Melody, Note};
 use crate::signal::rtttl::{self, MelodyError};
 
 /// Mono, as one piezo is.
 const WAV: WavSpec =
     WavSpec { channels: 1, sample_rate: 44_100, bits_per_sample: 16, sample_format: SampleFormat::Int };
-
-/// Height of the square wave: a quarter of full scale, because square waves sound louder than music does.
-const AMPLITUDE: i16 = i16::MAX / 4;
 
 /// Most bytes of a melody file: many times [`crate::signal::melody::MAX_NOTES`] notes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -155,14 +155,19 @@ fn find(text: &str) -> Result<Melody, TuneError> {
     }
 }
 
-/// Prints each note when it begins, with a bell where there is a terminal to ring.
+/// Plays the melody on the sound card, or on the terminal's bell if there is none, and prints each note when it begins.
 fn play(melody: &Melody, out: &mut (impl Write + IsTerminal)) -> io::Result<()> {
-    let bell = if out.is_terminal() { "\x07" } else { "" };
+    let without =
+        if out.is_terminal() { "each note rings the terminal's bell" } else { "the notes are printed alone" };
+    let told = |why| say(format!("{why}: {without}"));
+    let mut speaker = Speaker::open().map_err(told).ok();
     // Against the start, so that printing does not add up.
     let start = Instant::now();
     let mut begins = Duration::ZERO;
     for note in melody.notes() {
         thread::sleep(begins.saturating_sub(start.elapsed()));
+        speaker = speaker.filter(|speaker| speaker.sound(drive(note)).map_err(told).is_ok());
+        let bell = if speaker.is_none() && out.is_terminal() { "\x07" } else { "" };
         match note.pitch {
             Some(pitch) => writeln!(out, "{bell}{}", line(pitch, note.duration))?,
             None if note.duration < SEAM => {}
@@ -172,6 +177,11 @@ fn play(melody: &Melody, out: &mut (impl Write + IsTerminal)) -> io::Result<()> 
         begins += note.duration;
     }
     thread::sleep(begins.saturating_sub(start.elapsed()));
+    if let Some(speaker) = speaker
+        && let Err(why) = speaker.sound(None).and_then(|()| speaker.finish())
+    {
+        say(why);
+    }
     Ok(())
 }
 
@@ -199,25 +209,28 @@ fn wav(melody: &Melody) -> io::Result<Vec<u8>> {
 }
 
 fn samples(melody: &Melody) -> impl Iterator<Item = i16> {
-    let rate = f64::from(WAV.sample_rate);
+    let mut wave = SquareWave::new(WAV.sample_rate);
     let mut ends = Duration::ZERO;
     let mut begin = 0;
-    melody.notes().iter().flat_map(move |&Note { pitch, duration }| {
+    melody.notes().iter().flat_map(move |note| {
         // Where the note ends in the whole melody, so that rounding does not add up.
-        ends += duration;
-        let end = (ends.as_secs_f64() * rate).round() as u64;
+        ends += note.duration;
+        let end = (ends.as_secs_f64() * f64::from(WAV.sample_rate)).round() as u64;
         let length = end - std::mem::replace(&mut begin, end);
-        (0..length).map(move |sample| match pitch {
-            None => 0,
-            Some(pitch) if (sample as f64 * f64::from(pitch) / rate).fract() < 0.5 => AMPLITUDE,
-            Some(_) => -AMPLITUDE,
-        })
+        wave.set(drive(note));
+        (0..length).map(|_| wave.sample()).collect::<Vec<_>>()
     })
+}
+
+/// How a note drives a piezo that is to be as loud as it can be.
+fn drive(note: &Note) -> Option<Drive> {
+    note.pitch.map(|pitch| Drive { pitch, duty: f32::from(LOUDEST) / 100.0 })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desk::wave::AMPLITUDE;
 
     #[test]
     fn a_note_has_name_pitch_and_length() {

@@ -16,21 +16,25 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::args::WatchArgs;
-use super::foreign::Foreign;
+use super::foreign::{Foreign, no_pictures};
 use super::rgb;
 use super::screen::{Banner, Screen, State};
 use super::seen::{Seen, edges};
 use super::settings::{self, SettingsError};
+use super::speaker::{NoPin, Speaker};
 use super::window::{Window, WindowError};
 use crate::attendant::Attendant;
 use crate::board::Board;
+use crate::camera::pictures::plain;
 use crate::camera::v4l2::{self, V4l2Camera, Which};
 use crate::camera::{self, Fault, OpenError, Pace, Source};
 use crate::config::Config;
 use crate::frame::Frame;
 use crate::policy::{Call, Reminder};
 use crate::runtime::RuntimeError;
-use crate::signal::{Melodies, Signals};
+use crate::signal::buzzer::Buzzer;
+use crate::signal::led::Led;
+use crate::signal::{Melodies, Settings, Signals};
 use crate::vision::{self, Face, Faces, LookSize, Thresholds};
 use crate::watch::{Turn, Watch};
 
@@ -90,7 +94,7 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
     let chosen = watch.chosen();
     info!("{chosen}");
     let mut desk = Desk {
-        attendant: Attendant::new(Signals::start(&Board::detect(), &config.signals), None),
+        attendant: Attendant::new(signals(args, &config.signals), None),
         show: args.show.then(|| Show::new(vision.thresholds, chosen.size, &config.signals.melodies)),
         progress: if args.fast { progress() } else { ProgressBar::hidden() },
         json: args.json,
@@ -124,11 +128,39 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
     } else {
         // Nobody reads it any more: nothing to be done.
         let _ = writeln!(io::stdout(), "{}", desk.tally);
+        if let (Some(path), 1, false) = (&args.source, desk.tally.frames, args.show) {
+            let name = plain(&path.display().to_string());
+            info!("one picture is no visit; what is seen in it says: maskbell check {name}");
+        }
     }
     if let Some(show) = desk.show.as_mut().filter(|_| !desk.asked_to_end.load(Ordering::Relaxed)) {
         show.stay(&desk.asked_to_end)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where reminders go: to the pins of a Pi, to a PC's sound card, or else to the terminal's bell.
+fn signals(args: &WatchArgs, settings: &Settings) -> Signals {
+    let board = Board::detect();
+    if args.mute || args.fast {
+        // Time runs faster than tones do.
+        return Signals::mute();
+    }
+    if board.is_raspberry_pi() {
+        return Signals::start(&board, settings);
+    }
+    match Speaker::open() {
+        Ok(speaker) => {
+            info!("{board}: reminders sound through the sound card");
+            let buzzer = Buzzer::new(speaker, settings.duty);
+            let melodies = settings.melodies.transposed(settings.transposition);
+            Signals::with_pins(Some(buzzer), None::<Led<NoPin>>, melodies)
+        }
+        Err(why) => {
+            info!("{why}: reminders ring the terminal's bell");
+            Signals::terminal()
+        }
+    }
 }
 
 /// Whether Ctrl-C was pressed or the system asks to end: then what was watched is summed up.  The second time is the end.
@@ -167,7 +199,10 @@ fn open(args: &WatchArgs, config: &Config) -> Result<Box<dyn Source>, WatchError
                 return Err(OpenError::Picture { path: path.clone(), reason }.into());
             }
             let pace = if args.fast { Pace::AsFast } else { Pace::RealTime };
-            return Ok(camera::open_recording(path, pace, args.fps())?);
+            return camera::open_recording(path, pace, args.fps()).map_err(|error| match error {
+                OpenError::NoPictures { path, .. } => no_pictures(&path).into(),
+                other => other.into(),
+            });
         }
         node => node.clone(),
     };
@@ -441,9 +476,8 @@ impl fmt::Display for Tally {
 mod tests {
     use super::*;
     use crate::frame::PixelFormat;
+    use crate::signal::buzzer::LOUDEST;
     use crate::signal::buzzer::tests::{Notebook, Told};
-    use crate::signal::buzzer::{Buzzer, LOUDEST};
-    use crate::signal::led::Led;
 
     #[test]
     fn a_pi_at_the_desk_is_told_of_frames() {
@@ -470,23 +504,6 @@ mod tests {
         }
         assert!(desk.take(Turn::Blind { fault: Fault::BadFrame, at: Duration::ZERO }).unwrap().is_continue());
         assert_eq!((desk.tally.frames, desk.tally.broken), (1, 1));
-    }
-
-    /// A pin that nothing is connected to.
-    struct NoPin;
-
-    impl embedded_hal::digital::ErrorType for NoPin {
-        type Error = std::convert::Infallible;
-    }
-
-    impl embedded_hal::digital::OutputPin for NoPin {
-        fn set_low(&mut self) -> Result<(), Self::Error> {
-            Ok(())
-        }
-
-        fn set_high(&mut self) -> Result<(), Self::Error> {
-            Ok(())
-        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Reminders and the device's state, to be heard and seen.
 //!
-//! On a Pi a passive piezo on a PWM pin and an LED; on a PC a log line and the terminal bell.  [`Signals`] is all that
+//! On a Pi a passive piezo on a PWM pin and an LED; on a PC a log line and the sound card or the terminal's bell.  [`Signals`] is all that
 //! the main loop sees of it: its calls leave a note in a few atomics and wake the thread that plays, so tones keep
 //! their timing whatever a frame costs.  They never allocate, and wait for nothing but the log's writer, when a reminder
 //! is logged, and on a PC for the terminal, which rings.
@@ -65,8 +65,14 @@ pub struct Signals {
 
 #[derive(Debug)]
 enum Output {
-    Pins { player: Thread, handle: Option<JoinHandle<()>> },
+    Pins {
+        player: Thread,
+        handle: Option<JoinHandle<()>>,
+    },
     Terminal,
+    /// The log alone.
+    #[cfg(feature = "desk")]
+    Nothing,
 }
 
 impl Signals {
@@ -78,7 +84,7 @@ impl Signals {
     pub fn start(board: &Board, settings: &Settings) -> Self {
         if !board.is_raspberry_pi() {
             log::info!("{board}: reminders go to the terminal");
-            return Self { notes: Arc::default(), output: Output::Terminal };
+            return Self::terminal();
         }
         let buzzer = board::pwm::open(board, settings.buzzer_pin)
             .inspect_err(|error| log::error!("no buzzer: {error}"))
@@ -89,6 +95,17 @@ impl Signals {
             .ok()
             .map(Led::new);
         Self::with_pins(buzzer, led, settings.melodies.transposed(settings.transposition))
+    }
+
+    /// Reminders go to the terminal, with its bell.
+    pub fn terminal() -> Self {
+        Self { notes: Arc::default(), output: Output::Terminal }
+    }
+
+    /// Reminders go to the log, and nothing sounds.
+    #[cfg(feature = "desk")]
+    pub fn mute() -> Self {
+        Self { notes: Arc::default(), output: Output::Nothing }
     }
 
     /// Starts the thread that plays on these pins, whatever they are.
@@ -142,7 +159,14 @@ impl Signals {
             Output::Pins { player, .. } => {
                 self.notes.request(Tone::from(reminder));
                 player.unpark();
+                // A sound card that is gone.
+                #[cfg(feature = "desk")]
+                if self.notes.has(Fault::NoBuzzer) {
+                    terminal::ring();
+                }
             }
+            #[cfg(feature = "desk")]
+            Output::Nothing => {}
         }
         // Last, because a console may be slow.
         log::info!("{}", terminal::text(reminder));
@@ -171,6 +195,8 @@ impl Signals {
                 self.notes.was_taken()
             }
             Output::Terminal => true,
+            #[cfg(feature = "desk")]
+            Output::Nothing => true,
         }
     }
 
