@@ -5,6 +5,7 @@
 
 import csv
 import pathlib
+from math import log10
 
 HERE = pathlib.Path(__file__).parent
 TITLES = {
@@ -26,9 +27,7 @@ FIRST, DECADES = 1e3, 6
 
 
 def x(nanoseconds):
-    from math import log10
-
-    return LEFT + (WIDTH - LEFT - 90) * log10(nanoseconds / FIRST) / DECADES
+    return LEFT + (WIDTH - LEFT - 130) * log10(nanoseconds / FIRST) / DECADES
 
 
 def label(nanoseconds):
@@ -48,7 +47,8 @@ def main():
                 lines.append(f'<text x="{LEFT + 4}" y="{y + 12}" fill="#666">refuses the network</text>')
             else:
                 time = int(row[name])
-                ratio = f" ({time / int(row['clapper']):.2g} ×)" if name != "clapper" else ""
+                times = time / int(row["clapper"])
+                ratio = f" ({times:.0f} ×)" if times >= 10 else f" ({times:.2g} ×)" if name != "clapper" else ""
                 lines.append(f'<rect x="{LEFT}" y="{y}" width="{x(time) - LEFT:.1f}" height="{BAR - 2}" fill="{colour}"/>')
                 lines.append(f'<text x="{x(time) + 4:.1f}" y="{y + 12}">{label(time)}{ratio}</text>')
             y += BAR
