@@ -133,11 +133,12 @@ def lines(
             mouth_score, nose, presence = find_mouth(picture, box)
             if presence < vision.PRESENCE_THRESHOLD:
                 continue
+            drawn = vision.as_drawn(box)
             faces.append(
                 {
-                    "box": [round(float(v), 1) for v in box],
+                    "box": [round(float(v), 1) for v in drawn],
                     "score": round(float(score), 4),
-                    "verdict": verdict(picture, box, mouth_score, nose),
+                    "verdict": verdict(picture, drawn, mouth_score, nose),
                     "mouth": round(mouth_score, 4),
                     "nose": round(nose, 4),
                     "presence": round(presence, 4),

@@ -28,6 +28,8 @@ NMS_IOU = 0.4
 CROP_SIZE = 96
 CROP_FACTOR = 1.4
 """Side of the crop for the mouth network, in longer sides of the face box."""
+LOWER = 0.09, 0.03
+"""How much lower people draw top and bottom of a face than the network, in heights of its box."""
 GREY = 128
 """What is outside of the picture; 0 when quantised."""
 
@@ -97,6 +99,13 @@ def crop(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
     side = CROP_FACTOR * max(x2 - x1, y2 - y1)
     left, top = (x1 + x2 - side) / 2, (y1 + y2 - side) / 2
     return resample(picture, left, top, side / CROP_SIZE, CROP_SIZE, CROP_SIZE)
+
+
+def as_drawn(box: np.ndarray) -> np.ndarray:
+    """A box of the face network as people would have drawn it."""
+    x1, y1, x2, y2 = box
+    top, bottom = LOWER
+    return np.array([x1, y1 + top * (y2 - y1), x2, y2 + bottom * (y2 - y1)])
 
 
 def looks(width: int, height: int, close: bool) -> list[tuple[float, float, float]]:

@@ -8,6 +8,9 @@
 
 mod bare;
 mod ioctl;
+mod media;
+#[cfg(test)]
+mod vimc;
 
 use std::fmt;
 use std::io;
@@ -25,7 +28,8 @@ use v4l::io::traits::{CaptureStream, Stream as _};
 use v4l::v4l_sys::{V4L2_CAP_IO_MC, v4l2_capability};
 
 use self::bare::Bare;
-use self::ioctl::{Control, Sizes};
+use self::ioctl::{Control, Granted, Sizes};
+use self::media::{Format, Pipeline};
 use crate::camera::attempts::{self, Attempts};
 use crate::camera::jpeg::JpegDecoder;
 use crate::camera::negotiate::{Encoding, encoding, nearest_step, ranked, worthwhile};
@@ -35,6 +39,7 @@ use crate::camera::source::{Capture, Fault, Source};
 use crate::frame::{Frame, FrameError, Packing, PixelFormat};
 use crate::geometry::Rect;
 
+pub use self::media::PipelineError;
 pub use crate::camera::negotiate::Mode;
 
 /// Buffers that the driver fills in turn.
@@ -135,12 +140,9 @@ pub enum Unusable {
     /// It is an output, a codec, an image processor, or sends something else than pictures.
     #[error("it is no camera")]
     NoCamera,
-    /// It is set up for libcamera.
-    #[error(
-        "it is set up for libcamera: on a Pi 3, Zero 2 W or 4 write `camera_auto_detect=0` into config.txt, and \
-         `dtoverlay=imx219,media-controller=0` with its sensor's name; on a Pi 5 use a USB camera"
-    )]
-    NeedsPipeline,
+    /// Its pictures are settled elsewhere, and no sensor's can be had from it.
+    #[error("{0}")]
+    Pipeline(#[from] PipelineError),
     /// None of its formats can be read.
     #[error("it sends none of YUYV, NV12, YU12, RGB3, GREY, MJPG, Bayer in a size that can be used")]
     NoFormat,
@@ -192,14 +194,14 @@ impl fmt::Display for Candidate {
 pub fn list(options: &Options) -> Vec<Candidate> {
     let nodes = match &options.which {
         Which::Node(node) => vec![node.clone()],
-        Which::Any | Which::Name(_) => nodes(Path::new("/dev")),
+        Which::Any | Which::Name(_) => nodes(Path::new("/dev"), "video"),
     };
     nodes.into_iter().map(|node| examine(node, options)).collect()
 }
 
-/// The `video` nodes of a folder, by number.
-fn nodes(folder: &Path) -> Vec<PathBuf> {
-    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("video")?.parse::<u32>().ok();
+/// The nodes of a folder that are called so and numbered, by number.
+fn nodes(folder: &Path, name: &str) -> Vec<PathBuf> {
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(name)?.parse::<u32>().ok();
     let mut nodes: Vec<_> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()
@@ -214,12 +216,16 @@ fn examine(node: PathBuf, options: &Options) -> Candidate {
     let mut name = String::new();
     let modes = ioctl::open(&node).map_err(Unusable::Io).and_then(|device| {
         let capability = ioctl::capability(&device)?;
-        let sensor = bare::sensor(&device);
         name = text(&capability.card);
+        let caps = caps(&capability).ok_or(Unusable::NoCamera)?;
+        let pipeline = pipeline(&node, caps)?;
+        let sensor = bare::sensor(pipeline.as_ref().map_or(&device, Pipeline::sensor));
         if let Some(Sensor { name: sensor, module, .. }) = sensor {
             name = format!("{sensor}, {module}, {name}");
+        } else if let Some(pipeline) = &pipeline {
+            name = format!("{}, {name}", pipeline.name());
         }
-        usable_modes(&device, &capability, &name, sensor, options)
+        usable_modes(&device, pipeline.as_ref(), &name, sensor, options)
     });
     Candidate { node, name, modes }
 }
@@ -230,10 +236,33 @@ fn text(field: &[u8]) -> String {
     String::from_utf8_lossy(&field[..end]).into_owned()
 }
 
+/// What a node can do, if it is a camera's.
+fn caps(capability: &v4l2_capability) -> Option<u32> {
+    // What this node can do; drivers that do not say give what the whole device can.
+    let whole = Capability::from(capability.capabilities);
+    let bits = if whole.contains(Capability::DEVICE_CAPS) {
+        capability.device_caps
+    } else {
+        capability.capabilities
+    };
+    let caps = Capability::from(bits);
+    let needed = Capability::VIDEO_CAPTURE | Capability::STREAMING;
+    let converter = Capability::VIDEO_M2M | Capability::VIDEO_M2M_MPLANE;
+    let is_camera = caps.contains(needed)
+        && !caps.intersects(converter)
+        && !NO_CAMERAS.contains(&text(&capability.driver).as_str());
+    is_camera.then_some(bits)
+}
+
+/// The way from a sensor to a node of these capabilities, if that is how it gets its pictures.
+fn pipeline(node: &Path, caps: u32) -> Result<Option<Pipeline>, PipelineError> {
+    (caps & V4L2_CAP_IO_MC != 0).then(|| Pipeline::behind(node)).transpose()
+}
+
 /// The modes of a camera that can be used, best first.
 fn usable_modes(
     device: &Device,
-    capability: &v4l2_capability,
+    pipeline: Option<&Pipeline>,
     name: &str,
     sensor: Option<&Sensor>,
     options: &Options,
@@ -243,25 +272,7 @@ fn usable_modes(
     {
         return Err(Unusable::OtherName);
     }
-    // What this node can do; drivers that do not say give what the whole device can.
-    let whole = Capability::from(capability.capabilities);
-    let caps = if whole.contains(Capability::DEVICE_CAPS) {
-        Capability::from(capability.device_caps)
-    } else {
-        whole
-    };
-    let needed = Capability::VIDEO_CAPTURE | Capability::STREAMING;
-    let converter = Capability::VIDEO_M2M | Capability::VIDEO_M2M_MPLANE;
-    if !caps.contains(needed)
-        || caps.intersects(converter)
-        || NO_CAMERAS.contains(&text(&capability.driver).as_str())
-    {
-        return Err(Unusable::NoCamera);
-    }
-    if capability.device_caps & V4L2_CAP_IO_MC != 0 {
-        return Err(Unusable::NeedsPipeline);
-    }
-    let mut offers = offers(device, options);
+    let mut offers = offers(device, pipeline, options);
     if let Some(Sensor { mode, .. }) = sensor {
         offers.retain(|offer| (offer.width, offer.height) == *mode && !has_8_bits(encoding(offer.fourcc)));
         if offers.is_empty() {
@@ -278,10 +289,24 @@ fn has_8_bits(encoding: Option<Encoding>) -> bool {
     matches!(encoding, Some(Encoding::Raw(PixelFormat::Bayer(_, Packing::Eight))))
 }
 
+/// What a sensor behind a media controller can send that can be read: its own code, and what the node makes of it.
+///
+/// Only as the sensor sends it: what else it may offer, no real one does.
+fn sent(device: &Device, pipeline: &Pipeline) -> impl Iterator<Item = (u32, [u8; 4])> {
+    pipeline
+        .codes()
+        .flat_map(|code| ioctl::formats(device, code).map(move |fourcc| (code, fourcc)))
+        .filter(|(_, fourcc)| encoding(*fourcc).is_some_and(Encoding::is_bare))
+}
+
 /// All that a camera offers, in formats that can be read.
-fn offers(device: &Device, options: &Options) -> Vec<Mode> {
+fn offers(device: &Device, pipeline: Option<&Pipeline>, options: &Options) -> Vec<Mode> {
+    let formats: Vec<_> = match pipeline {
+        Some(pipeline) => sent(device, pipeline).collect(),
+        None => ioctl::formats(device, 0).map(|fourcc| (0, fourcc)).collect(),
+    };
     let mut modes = Vec::new();
-    for fourcc in ioctl::formats(device).filter(|&format| encoding(format).is_some()) {
+    for (code, fourcc) in formats.into_iter().filter(|(_, fourcc)| encoding(*fourcc).is_some()) {
         let photosites = if encoding(fourcc).is_some_and(Encoding::is_bare) { 2 } else { 1 };
         let wanted = (options.width * photosites, options.height * photosites);
         let size = |sizes| match sizes {
@@ -291,7 +316,10 @@ fn offers(device: &Device, options: &Options) -> Vec<Mode> {
                 nearest_step(wanted.1, lowest, highest, rise),
             ),
         };
-        let mut sizes: Vec<_> = ioctl::sizes(device, fourcc).map(size).collect();
+        let mut sizes: Vec<_> = match pipeline {
+            Some(pipeline) => pipeline.sizes(code).map(size).collect(),
+            None => ioctl::sizes(device, fourcc).map(size).collect(),
+        };
         if sizes.is_empty() {
             // The driver does not enumerate; it will correct what it is asked for.
             sizes.push(wanted);
@@ -369,17 +397,41 @@ fn prepare(device: &Device, node: &Path, power_line: PowerLine) {
     set(Control::ExposurePriority, 0);
 }
 
+/// Has a sensor behind a media controller send as nearly in this mode as it can; what the node makes of it.
+fn set_up(device: &Device, pipeline: &Pipeline, mode: Mode) -> Result<Granted, PipelineError> {
+    let packing = |fourcc| match encoding(fourcc) {
+        Some(Encoding::Raw(PixelFormat::Bayer(_, packing))) => Some(packing),
+        _ => None,
+    };
+    // A sensor that is turned offers another order of colours than when it was asked.
+    let is_alike = |fourcc| packing(fourcc) == packing(mode.fourcc);
+    let codes = || sent(device, pipeline);
+    let wanted = codes().find(|(_, fourcc)| *fourcc == mode.fourcc);
+    let wanted = wanted.or_else(|| codes().find(|(_, fourcc)| is_alike(*fourcc)));
+    let first = || pipeline.codes().next().unwrap_or_default();
+    let (code, _) = wanted.ok_or_else(|| PipelineError::NoFormat { code: first() })?;
+    let arrived = pipeline.set_up(Format { code, width: mode.width, height: mode.height })?;
+    let Format { code, width, height } = arrived;
+    let fourcc = ioctl::formats(device, code).find(|fourcc| is_alike(*fourcc));
+    let fourcc = fourcc.ok_or(PipelineError::NoFormat { code })?;
+    ioctl::set_format(device, fourcc, (width, height))
+        .map_err(|source| PipelineError::Step { step: "the node's format".to_owned(), source })
+}
+
 impl Streaming {
     /// Asks a camera for a mode, or what it makes of it, and starts it.
     fn start(node: &Path, id: String, mode: Mode, power_line: PowerLine) -> io::Result<Self> {
         let device = ioctl::open(node)?;
-        let sensor = bare::sensor(&device);
-        let streaming = Self::start_opened(device, sensor, node, id, mode, power_line);
+        let caps = caps(&ioctl::capability(&device)?).unwrap_or_default();
+        let pipeline = pipeline(node, caps).map_err(io::Error::other)?;
+        let sensor = bare::sensor(pipeline.as_ref().map_or(&device, Pipeline::sensor));
+        let streaming = Self::start_opened(device, pipeline, sensor, node, id, mode, power_line);
         if sensor.is_some() { streaming.map_err(bare::explained) } else { streaming }
     }
 
     fn start_opened(
         device: Device,
+        pipeline: Option<Pipeline>,
         sensor: Option<&'static Sensor>,
         node: &Path,
         id: String,
@@ -389,9 +441,12 @@ impl Streaming {
         let unusable = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
         if let Some(Sensor { name, module, .. }) = sensor {
             log::info!("{}: the sensor is an {name} ({module})", node.display());
-            bare::set_upright(&device, node);
+            bare::set_upright(pipeline.as_ref().map_or(&device, Pipeline::sensor), node);
         }
-        let format = ioctl::set_format(&device, mode.fourcc, (mode.width, mode.height))?;
+        let format = match &pipeline {
+            Some(pipeline) => set_up(&device, pipeline, mode).map_err(io::Error::other)?,
+            None => ioctl::set_format(&device, mode.fourcc, (mode.width, mode.height))?,
+        };
         // As the driver names it: the order of a sensor's colours is not always that which was asked for.
         let encoding = encoding(format.fourcc)
             .ok_or_else(|| unusable(format!("it insists on the format {}", format.fourcc.escape_ascii())))?;
@@ -439,7 +494,9 @@ impl Streaming {
             copy.try_reserve_exact(raw.frame_bytes(width, height, stride))?;
         }
         let mut stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)?;
-        let bare = encoding.is_bare().then(|| Bare::start(device, node, sensor, power_line.hertz()));
+        // Where the sensor is told what to do.
+        let controls = pipeline.map_or(device, Pipeline::into_sensor);
+        let bare = encoding.is_bare().then(|| Bare::start(controls, node, sensor, power_line.hertz()));
         stream.set_timeout(WAIT);
         // `Stream::next` would do the start, but a time-out there leaves it in disorder.  Buffer 0 stays here: it is
         // the one that the first `next` gives to the driver before it takes another.
@@ -791,9 +848,9 @@ mod tests {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         let names: Vec<_> =
-            nodes(folder.path()).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+            nodes(folder.path(), "video").iter().map(|path| path.file_name().unwrap().to_owned()).collect();
         assert_eq!(names, ["video0", "video2", "video10"]);
-        assert!(nodes(&folder.path().join("missing")).is_empty());
+        assert!(nodes(&folder.path().join("missing"), "video").is_empty());
     }
 
     #[test]

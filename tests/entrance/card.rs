@@ -19,9 +19,9 @@ use crate::{Entrance, MJPEG_CAMERA, pwm};
 /// An SD card of QEMU has a size that is a power of two, in bytes.
 const CARD_SIZE: u64 = 128 << 20;
 
-/// What a Pi 3's kernel is told beside the card's command line: that the watchdog is not there.  The emulated one resets
-/// as soon as it is opened.
-const PI_3_ARGUMENTS: &str = "initcall_blacklist=bcm2835_wdt_driver_init";
+/// What a Pi 3's kernel is told beside the card's command line: that the watchdog is not there (the emulated one resets as
+/// soon as it is opened), and no test camera.
+const PI_3_ARGUMENTS: &str = "initcall_blacklist=bcm2835_wdt_driver_init,vimc_init";
 
 /// Warnings of the kernel that are the emulated machine's fault, or nobody's.
 const HARMLESS_WARNINGS: [&str; 2] = [
@@ -255,6 +255,56 @@ fn from_inside_there_is_one_process_and_nothing_to_write_to_talk_to_or_to_warn_o
     let warnings: Vec<_> = log.into_iter().filter(|line| is_warning(line)).collect();
     assert!(warnings.is_empty(), "the kernel warns: {warnings:#?}");
     is_untouched(&card, &image);
+}
+
+/// A card with its kernel's test camera: a sensor behind a media controller, as on a Pi 5, that shows colour bars.
+fn with_vimc(image: &Path, command_line: &str) -> Entrance {
+    let parts = Parts { card: Some(image), vimc: true, arguments: command_line, ..Parts::default() };
+    Entrance::build(MJPEG_CAMERA, &parts)
+}
+
+#[test]
+#[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
+fn a_sensor_behind_a_media_controller_is_found_set_up_and_watched() {
+    let folder = machine::folder();
+    let image = insert(card(), folder.path());
+    let mut entrance = with_vimc(&image, &command_line(&[]));
+    for step in [
+        "(vimc): “Sensor A”:0 → “Raw Capture 0”:0",
+        "“Debayer A”:1 → “Scaler”:0 is off",
+        "“Sensor A”:0 sends 0x300f 1280×960",
+        "“Debayer A”:0 takes 0x300f 1280×960",
+        "RG10 1280×960, 2560 bytes a row",
+        "watching",
+    ] {
+        entrance.machine.line(step);
+    }
+    entrance.hears_melody(|melodies| &melodies.ready);
+    // Twice ten seconds of looks.
+    entrance.stays_empty();
+    let console = entrance.machine.console();
+    assert!(!console.contains("no pictures") && !console.contains("again and again"), "{console}");
+    is_untouched(card(), &image);
+}
+
+#[test]
+#[ignore = "needs the card's kernel: tests/entrance/card/kernel.sh"]
+fn the_media_controllers_calls_do_in_a_kernel_what_they_say() {
+    let extra = machine::folder();
+    let bin = extra.path().join("bin");
+    fs::create_dir(&bin).expect("a new folder");
+    fs::copy(machine::home().join("busybox"), bin.join("busybox")).expect("space for a shell");
+    fs::copy(project("tests/entrance/card/vimc"), bin.join("vimc")).expect("space for a script");
+    fs::copy(firmware::unit_tests(), bin.join("tests")).expect("space for the tests");
+    let card = assemble("card-with-tests", "pi3", Some(extra.path()));
+    let tests = format!("{} -- sh /bin/vimc", command_line(&[("/usr/bin/maskbell", "/bin/busybox")]));
+    let folder = machine::folder();
+    let image = insert(&card, folder.path());
+    let mut entrance = with_vimc(&image, &tests);
+    entrance.machine.line("vimc: running 4 tests");
+    entrance.machine.line("vimc: done");
+    let console = entrance.machine.console();
+    assert!(console.contains("vimc: test result: ok. 4 passed; 0 failed; 0 ignored"), "{console}");
 }
 
 fn is_harmless(line: &str) -> bool {

@@ -28,12 +28,22 @@ pub(crate) fn faulty() -> &'static Path {
     })
 }
 
-/// Builds the firmware and copies it to `name`: another build puts its binary in the same place.
+/// The library's unit tests as a program for the machine.
+pub(crate) fn unit_tests() -> PathBuf {
+    cargo(Command::new("cargo-zigbuild").args(["test", "--lib", "--no-run", "--release"]), "unit-tests", &[])
+}
+
+/// Builds the firmware and copies it to `name`.
 fn build(name: &str, options: &[&str]) -> PathBuf {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["zigbuild", "--bin", "maskbell", "--profile", "firmware", "--no-default-features"])
-        .args(["--target", TARGET, "--message-format", "json-render-diagnostics"])
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    cargo(command.args(["zigbuild", "--bin", "maskbell", "--profile", "firmware"]), name, options)
+}
+
+/// Has Cargo build a program and copies it to `name`: another build puts its own in the same place.
+fn cargo(command: &mut Command, name: &str, options: &[&str]) -> PathBuf {
+    let output = command
+        .args(["--no-default-features", "--target", TARGET, "--message-format", "json-render-diagnostics"])
         .args(options)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())

@@ -54,6 +54,8 @@ pub(crate) struct Parts<'a> {
     /// The image of an SD card to boot from, with the kernel that `card/kernel.sh` built and the card's command line in
     /// `arguments`.
     pub(crate) card: Option<&'a Path>,
+    /// Whether the card's kernel has its own test camera, `vimc`.
+    pub(crate) vimc: bool,
     /// Sectors of the card that cannot be read; it is a disk then, whose errors reach the kernel.
     pub(crate) unreadable: &'a [u64],
     /// Whether the device tree has a PWM.
@@ -76,6 +78,7 @@ impl Default for Parts<'_> {
         Self {
             firmware: firmware::path(),
             card: None,
+            vimc: false,
             unreadable: &[],
             pwm: true,
             watchdog: true,
@@ -141,6 +144,9 @@ impl Machine {
             };
             qemu.args(reader).arg("-drive").arg(card_drive(card, parts.unreadable));
             qemu.arg("-kernel").arg(home.join("card/Image"));
+            if !parts.vimc {
+                arguments += " initcall_blacklist=vimc_init";
+            }
         } else {
             fs::write(file("initramfs"), initramfs::build(&home, parts.firmware, parts.beside))
                 .expect("space for the initramfs");

@@ -78,6 +78,21 @@ extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
     fd
 }
 
+/// Rust's own files: of the kernel's some are answered here.
+#[unsafe(no_mangle)]
+extern "C" fn open64(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
+    static REAL: Real = Real::new(c"open64");
+    // SAFETY: this is the type of `open64`, and the caller's path is a C string.
+    let (real, name) = unsafe {
+        let real: extern "C" fn(*const c_char, c_int, c_int) -> c_int = std::mem::transmute(REAL.address());
+        (real, CStr::from_ptr(path))
+    };
+    match with_world(|world| world.stand_in(name)).flatten() {
+        Some(stand_in) => real(stand_in.as_ptr(), flags, mode),
+        None => real(path, flags, mode),
+    }
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn close(fd: c_int) -> c_int {
     static REAL: Real = Real::new(c"close");

@@ -550,7 +550,7 @@ fn what_is_no_camera_is_told_from_one() {
             sys::V4L2_CAP_VIDEO_CAPTURE | sys::V4L2_CAP_STREAMING | sys::V4L2_CAP_VIDEO_M2M_MPLANE,
             "it is no camera",
         ),
-        (sys::V4L2_CAP_VIDEO_CAPTURE | sys::V4L2_CAP_STREAMING | sys::V4L2_CAP_IO_MC, "libcamera"),
+        (sys::V4L2_CAP_VIDEO_CAPTURE | sys::V4L2_CAP_STREAMING | sys::V4L2_CAP_IO_MC, "no media controller"),
     ] {
         let mut device = usual();
         device.capabilities = capabilities;

@@ -1,7 +1,7 @@
 //! A machine with cameras and a clock of its own: what a driver behind videobuf2 would answer.
 
 use std::collections::VecDeque;
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
@@ -13,6 +13,7 @@ use v4l::v4l_sys as sys;
 use v4l::v4l2::vidioc;
 
 use crate::calls::{set_world, with_world};
+use crate::controller::{Controller, NODES};
 use crate::journal;
 
 /// A picture as the camera sends it.
@@ -86,6 +87,8 @@ pub(crate) struct Device {
     pub(crate) picture: Box<Pictures>,
     /// Controls by number, with their values.
     pub(crate) controls: Vec<(u32, i32)>,
+    /// Of a node behind a media controller: its formats, and what must come on the bus for each.
+    pub(crate) bus: Vec<([u8; 4], u32)>,
     /// Least and most of some of them: what is beyond becomes these.
     pub(crate) ranges: Vec<(u32, [i32; 2])>,
     /// Hears of each control that is set, and to what.
@@ -126,6 +129,7 @@ impl Device {
             odd: Box::new(|_| ()),
             picture: Box::new(|number, agreed| Some(Picture::of(yuyv(agreed, number as u8)))),
             controls: Vec::new(),
+            bus: Vec::new(),
             ranges: Vec::new(),
             told: Box::new(|_, _| ()),
             starts: Vec::new(),
@@ -260,7 +264,10 @@ impl Device {
     }
 
     fn list_format(&self, asked: &mut sys::v4l2_fmtdesc) -> Result<(), c_int> {
-        let offer = self.entry(&self.offers, asked.index)?;
+        let is_made =
+            |offer: &&Offer| asked.mbus_code == 0 || self.bus.contains(&(offer.fourcc, asked.mbus_code));
+        let offers: Vec<_> = self.offers.iter().filter(is_made).collect();
+        let offer = self.entry(&offers, asked.index)?;
         asked.pixelformat = u32::from_le_bytes(offer.fourcc);
         asked.description = offer.description;
         Ok(())
@@ -402,8 +409,12 @@ pub(crate) struct World {
     pub(crate) now: Duration,
     folder: TempDir,
     camera: Option<Device>,
+    /// What the camera is behind, if anything.
+    controller: Option<Controller>,
     /// Descriptors of the camera.
     open: Vec<c_int>,
+    /// Descriptors of the controller's nodes, with their names.
+    parts: Vec<(c_int, String)>,
     /// `errno` of the next `poll`, if it is to fail.
     poll_fails: Option<c_int>,
     /// `errno` of every `open`, if it is to fail.
@@ -424,13 +435,33 @@ impl World {
         self.is_node(path).then(|| self.open_fails.map_or(Ok(()), Err))
     }
 
+    /// The name of the controller's node at this path, if it is one.
+    fn part(&self, path: &CStr) -> Option<String> {
+        let path = Path::new(path.to_str().ok()?);
+        let name = path.strip_prefix(self.folder.path()).ok()?.to_str()?;
+        (self.controller.is_some() && name != "video0").then(|| name.to_owned())
+    }
+
+    /// The file that stands for this one of the kernel's.
+    pub(crate) fn stand_in(&self, path: &CStr) -> Option<CString> {
+        let path =
+            path.to_str().ok()?.strip_prefix("/sys/dev/char/").filter(|_| self.controller.is_some())?;
+        CString::new(self.folder.path().join("sys").join(path).into_os_string().into_encoded_bytes()).ok()
+    }
+
     pub(crate) fn opened(&mut self, path: &CStr, fd: c_int) {
+        if fd >= 0
+            && let Some(name) = self.part(path)
+        {
+            self.parts.push((fd, name));
+        }
         if fd >= 0 && self.is_node(path) {
             self.open.push(fd);
         }
     }
 
     pub(crate) fn closed(&mut self, fd: c_int) {
+        self.parts.retain(|(open, _)| *open != fd);
         let before = self.open.len();
         self.open.retain(|open| *open != fd);
         if before > 0
@@ -452,11 +483,35 @@ impl World {
         request: u64,
         argument: *mut c_void,
     ) -> Option<Result<(), c_int>> {
+        let now = self.now;
+        let is_control =
+            matches!(request, vidioc::VIDIOC_S_CTRL | vidioc::VIDIOC_G_CTRL | vidioc::VIDIOC_QUERYCTRL);
+        if let Some((_, node)) = self.parts.iter().find(|(open, _)| *open == fd) {
+            let (Some(controller), Some(camera)) = (&mut self.controller, &mut self.camera) else {
+                return Some(Err(libc::ENODEV));
+            };
+            // SAFETY: promised by the caller.
+            return Some(unsafe {
+                match (node.as_str(), is_control) {
+                    ("v4l-subdev0", true) => camera.ioctl(request, argument, now),
+                    _ => controller.ioctl(node, request, argument, camera),
+                }
+            });
+        }
         if !self.open.contains(&fd) {
             return None;
         }
-        let now = self.now;
         let camera = self.camera.as_mut();
+        if let (Some(controller), Some(camera)) = (&self.controller, &camera) {
+            if is_control {
+                return Some(Err(libc::ENOTTY));
+            }
+            if request == vidioc::VIDIOC_STREAMON
+                && let Err(errno) = controller.start(&camera.agreed, &camera.bus)
+            {
+                return Some(Err(errno));
+            }
+        }
         // SAFETY: promised by the caller.
         Some(camera.map_or(Err(libc::ENODEV), |camera| unsafe { camera.ioctl(request, argument, now) }))
     }
@@ -513,7 +568,9 @@ impl Machine {
             now: Duration::from_secs(1000),
             folder: tempfile::tempdir().unwrap(),
             camera: None,
+            controller: None,
             open: Vec::new(),
+            parts: Vec::new(),
             poll_fails: None,
             open_fails: None,
         };
@@ -521,6 +578,27 @@ impl Machine {
         set_world(Some(world));
         machine.plug(camera);
         machine
+    }
+
+    /// A machine with this camera behind a media controller.
+    pub(crate) fn behind(controller: Controller, camera: Device) -> Self {
+        let machine = Self::with(camera);
+        let folder = machine.node.parent().unwrap();
+        for (name, minor) in NODES {
+            let told = folder.join(format!("sys/81:{minor}"));
+            fs::create_dir_all(&told).unwrap();
+            fs::write(told.join("uevent"), format!("MAJOR=81\nMINOR={minor}\nDEVNAME={name}\n")).unwrap();
+            if name != "video0" {
+                fs::write(folder.join(name), "").unwrap();
+            }
+        }
+        with_world(|world| world.controller = Some(controller)).unwrap();
+        machine
+    }
+
+    /// Asks the controller, or changes it.
+    pub(crate) fn controller<T>(&self, action: impl FnOnce(&mut Controller) -> T) -> T {
+        with_world(|world| action(world.controller.as_mut().expect("there is a controller"))).unwrap()
     }
 
     pub(crate) fn node(&self) -> &Path {

@@ -5,6 +5,8 @@
 
 mod calls;
 mod camera;
+mod controller;
 mod journal;
 mod machine;
+mod pi_5;
 mod ribbon;

@@ -29,7 +29,7 @@ const MAX_ENTRIES: u32 = 64;
 /// # Safety
 ///
 /// All bytes may have any value.
-unsafe trait Plain {}
+pub(super) unsafe trait Plain {}
 
 // SAFETY: these are made of integers, unions of integers, and for `v4l2_format` of pointers that nobody follows.
 unsafe impl Plain for v4l2_capability {}
@@ -48,22 +48,42 @@ unsafe impl Plain for v4l2_control {}
 // SAFETY: as above.
 unsafe impl Plain for v4l2_queryctrl {}
 
-fn zeroed<T: Plain>() -> T {
+/// A structure of zeros.
+pub(super) fn zeroed<T: Plain>() -> T {
     // SAFETY: zeros are valid for what is plain.
     unsafe { mem::zeroed() }
 }
 
 /// Hands `argument` to the driver, which may change it.
-fn call<T: Plain>(device: &Device, request: Request, argument: &mut T) -> io::Result<()> {
+pub(super) fn call<T: Plain>(device: &Device, request: Request, argument: &mut T) -> io::Result<()> {
+    // SAFETY: what is plain may have any value, and no request that is made of it has the kernel follow an address.
+    unsafe { call_following(device, request, argument) }
+}
+
+/// As [`call`], with what may hold addresses that the kernel follows.
+///
+/// # Safety
+///
+/// `T` may have any value that the kernel writes, and at each address that the kernel follows for this request there is
+/// as much room as `argument` says.
+pub(super) unsafe fn call_following<T>(
+    device: &Device,
+    request: Request,
+    argument: &mut T,
+) -> io::Result<()> {
     // A request's number holds the size of what belongs to it (linux/ioctl.h).
     assert_eq!((request >> 16) as usize & 0x3fff, size_of::<T>(), "the request takes another structure");
-    // SAFETY: the kernel reads and writes as many bytes as the number says, which is the size of `argument`; they may
-    // have any value.  The descriptor is open while `device` lives.
+    // SAFETY: the kernel reads and writes as many bytes as the number says, which is the size of `argument`; the rest is
+    // promised by the caller.  The descriptor is open while `device` lives.
     unsafe { v4l::v4l2::ioctl(device.handle().fd(), request, (&raw mut *argument).cast()) }
 }
 
 /// The entries of a list that the driver numbers from 0, until it says that there are no more.
-fn entries<T: Plain>(device: &Device, request: Request, entry: impl Fn(u32) -> T) -> impl Iterator<Item = T> {
+pub(super) fn entries<T: Plain>(
+    device: &Device,
+    request: Request,
+    entry: impl Fn(u32) -> T,
+) -> impl Iterator<Item = T> {
     (0..MAX_ENTRIES).map_while(move |index| {
         let mut entry = entry(index);
         call(device, request, &mut entry).ok()?;
@@ -87,9 +107,10 @@ pub(super) fn capability(device: &Device) -> io::Result<v4l2_capability> {
     Ok(capability)
 }
 
-/// The names of the formats that a camera can send.
-pub(super) fn formats(device: &Device) -> impl Iterator<Item = [u8; 4]> {
-    let entry = |index| v4l2_fmtdesc { index, type_: CAPTURE, ..zeroed() };
+/// The names of the formats that a camera can send.  Of a node behind a media controller: those that it makes of what
+/// comes as `bus` (`MEDIA_BUS_FMT_…`); 0 for any.
+pub(super) fn formats(device: &Device, bus: u32) -> impl Iterator<Item = [u8; 4]> {
+    let entry = move |index| v4l2_fmtdesc { index, type_: CAPTURE, mbus_code: bus, ..zeroed() };
     entries(device, vidioc::VIDIOC_ENUM_FMT, entry).map(|entry| entry.pixelformat.to_le_bytes())
 }
 
@@ -249,7 +270,7 @@ mod tests {
         assert_eq!(set_control(&device, Control::PowerLine, 1).unwrap_err().raw_os_error(), refused);
         assert_eq!(get_control(&device, Control::Rotation).unwrap_err().raw_os_error(), refused);
         assert_eq!(range(&device, Control::AnalogueGain).unwrap_err().raw_os_error(), refused);
-        assert_eq!(formats(&device).count(), 0);
+        assert_eq!(formats(&device, 0).count(), 0);
         assert_eq!(sizes(&device, *b"YUYV").count(), 0);
         assert_eq!(rates(&device, *b"YUYV", (640, 480)).count(), 0);
     }
