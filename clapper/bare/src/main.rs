@@ -22,26 +22,25 @@ struct Case {
     file: &'static [u8],
     /// The outputs for each picture in turn, as `truth/make.py --tiny` has stored LiteRT's.
     answers: &'static [u8],
-    /// How far an output may be from its answer: a step where `SOFTMAX` or `FULLY_CONNECTED` may round otherwise (see the
-    /// crate's documentation).
-    steps: u8,
+    /// How many outputs are a step off: `FULLY_CONNECTED`, ten times, rounds otherwise in one value of a thousand or so.
+    off: usize,
 }
 
 macro_rules! case {
-    ($name:literal, $steps:literal) => {
+    ($name:literal, $off:literal) => {
         Case {
             name: $name,
             file: include_bytes!(concat!(env!("NETWORKS"), "/", $name, ".tflite")),
             answers: include_bytes!(concat!("../../truth/tiny/", $name, ".bin")),
-            steps: $steps,
+            off: $off,
         }
     };
 }
 
 const CASES: [Case; 4] = [
-    case!("ad01_int8", 1),
+    case!("ad01_int8", 5),
     case!("kws_ref_model", 0),
-    case!("pretrainedResnet_quant", 1),
+    case!("pretrainedResnet_quant", 0),
     case!("vww_96_int8", 0),
 ];
 
@@ -188,19 +187,19 @@ fn check(case: &Case, memory: &mut [u8]) -> Result<bool, Error> {
     }
     let calls = ALLOCATOR.used().calls - loaded.calls;
     say!(
-        "{} with {:?}: {different} of {} values differ, by {most} of {} steps allowed, hash {hashed:016x}\n    \
+        "{} with {:?}: {different} of {} values differ ({} are allowed to, by a step), by {most}, hash {hashed:016x}\n    \
          {} thousand instructions, {} bytes lent, {} of heap, {} while loading, {calls} allocations in runs",
         case.name,
         network.kernels(),
         case.answers.len(),
-        case.steps,
+        case.off,
         // QEMU runs one instruction a nanosecond: `-icount shift=0`.
         ticks * (1_000_000_000 / machine::FREQUENCY) / 1000,
         network.arena_bytes(),
         loaded.now - before.now,
         loaded.most - before.now,
     );
-    Ok(most <= case.steps && calls == 0)
+    Ok(most <= 1 && different <= case.off && calls == 0)
 }
 
 /// After the machine's own beginning.

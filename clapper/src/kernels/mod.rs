@@ -80,18 +80,37 @@ impl Kernels {
 
     /// This set if it gives exactly the reference's integers for these channels, else the portable one.
     ///
-    /// Vector kernels add up in 32 bits with room for the rounding, and only shift to the right.
-    fn exact_for(self, weights: &[i8], depth: usize, requantize: &Requantize) -> Self {
+    /// Vector kernels add up in 32 bits with room for the rounding, and only shift to the right.  A channel that is beyond
+    /// that, but has the same output whatever the input is, gets it from small numbers: training leaves such dead channels,
+    /// with a tiny scale and so a large bias.
+    fn exact_for(self, weights: &mut Cow<'_, [i8]>, depth: usize, requantize: &mut Requantize) -> Self {
         if self == Self::Portable {
             return self;
         }
-        let channels = weights.chunks_exact(depth).zip(&requantize.bias).zip(&requantize.shifts);
-        let exact = channels.into_iter().all(|((weights, &bias), &shift)| {
-            let sum: i64 = weights.iter().map(|&weight| i64::from(weight.unsigned_abs()) * 256).sum();
-            sum + i64::from(bias.unsigned_abs()) < 1 << 29 && (-30..=-1).contains(&shift)
-        });
-        // −128 would overflow the 16 bits in which some kernels add up two products.
-        if exact && !weights.contains(&i8::MIN) { self } else { Self::Portable }
+        for channel in 0..weights.len() / depth {
+            let own = &weights[channel * depth..][..depth];
+            let sum: i64 = own.iter().map(|&weight| i64::from(weight.unsigned_abs())).sum();
+            let bias = i64::from(requantize.bias[channel]);
+            if sum * 256 + bias.abs() < 1 << 29
+                && (-30..=-1).contains(&requantize.shifts[channel])
+                // −128 would overflow the 16 bits in which some kernels add up two products.
+                && !own.contains(&i8::MIN)
+            {
+                continue;
+            }
+            // The least and the greatest sum; what follows from a sum never falls where the sum rises.
+            let ends = [bias - sum * 128, bias + sum * 128].map(i32::try_from);
+            let [Ok(least), Ok(greatest)] = ends else { return Self::Portable };
+            let value = requantize.stored(channel, least);
+            if value != requantize.stored(channel, greatest) {
+                return Self::Portable;
+            }
+            weights.to_mut()[channel * depth..][..depth].fill(0);
+            // A quarter of four times the value.
+            requantize.bias[channel] = 4 * (i32::from(value) - requantize.zero_point);
+            (requantize.multipliers[channel], requantize.shifts[channel]) = (1 << 30, -1);
+        }
+        self
     }
 }
 
@@ -144,12 +163,12 @@ impl<'a> Product<'a> {
     #[allow(unused_mut, reason = "not all architectures change it")]
     pub(crate) fn new(
         kernels: Kernels,
-        weights: Cow<'a, [i8]>,
+        mut weights: Cow<'a, [i8]>,
         depth: usize,
         mut requantize: Requantize,
     ) -> Self {
         let channels = weights.len() / depth;
-        let kernels = kernels.exact_for(&weights, depth, &requantize);
+        let kernels = kernels.exact_for(&mut weights, depth, &mut requantize);
         let Packed { weights, blocks, constants } = match kernels {
             Kernels::Portable => weights.into(),
             #[cfg(target_arch = "x86_64")]
@@ -244,7 +263,13 @@ impl<'a> Depthwise<'a> {
         for channel in 0..channels {
             by_channel.extend((0..9).map(|tap| weights[tap * channels + channel]));
         }
-        let kernels = kernels.exact_for(&by_channel, 9, &requantize);
+        let mut by_channel = Cow::from(by_channel);
+        let mut changed = requantize.clone();
+        let kernels = kernels.exact_for(&mut by_channel, 9, &mut changed);
+        if kernels != Kernels::Portable {
+            // The portable ones take the weights as they were.
+            requantize = changed;
+        }
         let Packed { weights, blocks, constants } = match kernels {
             Kernels::Portable => weights.into(),
             #[cfg(target_arch = "x86_64")]

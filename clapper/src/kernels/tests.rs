@@ -178,3 +178,34 @@ fn the_best_kernels_are_available() {
     assert!(Kernels::Portable.available());
     assert!(Kernels::best().available());
 }
+
+/// As training leaves one: a scale so small, and so large a bias, that its output is always the same.
+#[test]
+fn a_dead_channel_leaves_the_others_to_the_vector_kernels() {
+    let (channels, depth) = (16, 9);
+    let weights: Vec<i8> =
+        (0..channels * depth).map(|at| (at * 29 % 255) as i8).map(|w| w.max(-127)).collect();
+    let mut requantize = Requantize {
+        bias: std::vec![1000; channels],
+        multipliers: std::vec![1 << 30; channels],
+        shifts: std::vec![-8; channels],
+        zero_point: -20,
+        min: -128,
+        max: 127,
+    };
+    (requantize.bias[5], requantize.shifts[5]) = (2_000_000_000, -35);
+    (requantize.bias[6], requantize.shifts[6]) = (2_000_000_000, -24);
+    let input: Vec<i8> = (0..20 * depth + SLACK).map(|at| (at * 83) as i8).collect();
+    let run = |kernels| {
+        let product = Product::new(kernels, (&weights).into(), depth, requantize.clone());
+        assert_eq!(product.kernels, kernels);
+        let mut output = std::vec![0; 20 * channels];
+        product.run(&input, depth, &mut output);
+        output
+    };
+    let expected = run(Kernels::Portable);
+    assert_eq!((expected[5], expected[6]), (-20, 40));
+    for kernels in vector_kernels() {
+        assert_eq!(run(kernels), expected, "{kernels:?}");
+    }
+}
