@@ -271,8 +271,7 @@ fn a_loop_that_hangs_ends_in_a_restart() {
 fn a_player_that_hangs_ends_in_a_restart() {
     hang(
         "$b mkdir /g/a/t; echo threaded > /g/a/t/cgroup.type
-          for t in $($b ls /proc/1/task); do [ $t = 1 ] || p=$t; done
-          echo 1 > /g/a/cgroup.procs; sign; echo $p > /g/a/t/cgroup.threads; echo 1 > /g/a/t/cgroup.freeze",
+          echo 1 > /g/a/cgroup.procs; p=$(player); sign; echo $p > /g/a/t/cgroup.threads; echo 1 > /g/a/t/cgroup.freeze",
     );
 }
 
@@ -307,8 +306,7 @@ fn a_tone_does_not_outlast_the_player_that_hangs() {
     let image = boot_partition(folder.path(), Some(config.as_bytes()));
     let beside = "$b mkdir /g; $b mount -t cgroup2 none /g; $b mkdir /g/a
           $b mkdir /g/a/t; echo threaded > /g/a/t/cgroup.type
-          for t in $($b ls /proc/1/task); do [ $t = 1 ] || p=$t; done
-          echo 1 > /g/a/cgroup.procs; sign; echo $p > /g/a/t/cgroup.threads; echo 1 > /g/a/t/cgroup.freeze";
+          echo 1 > /g/a/cgroup.procs; p=$(player); sign; echo $p > /g/a/t/cgroup.threads; echo 1 > /g/a/t/cgroup.freeze";
     let parts = Parts {
         disks: &[&image],
         arguments: "MASKBELL_BOOT=/dev/vda",

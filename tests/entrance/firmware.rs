@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 
@@ -42,6 +42,8 @@ fn build(name: &str, options: &[&str]) -> PathBuf {
 
 /// Has Cargo build a program and copies it to `name`: another build puts its own in the same place.
 fn cargo(command: &mut Command, name: &str, options: &[&str]) -> PathBuf {
+    static PLACE: Mutex<()> = Mutex::new(());
+    let _place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
     let output = command
         .args(["--no-default-features", "--target", TARGET, "--message-format", "json-render-diagnostics"])
         .args(options)
