@@ -88,6 +88,20 @@ fn read(name: &str) -> Vec<u8> {
 }
 
 #[test]
+fn the_version_names_the_commit() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let git = || {
+        let asked =
+            Command::new("git").args(["-C", root, "rev-parse", "--short=12", "HEAD"]).output().ok()?;
+        asked.status.success().then(|| format!("+{}", out(&asked).trim()))
+    };
+    let commit = Some(root).filter(|root| Path::new(root).join(".git").exists()).and_then(|_| git());
+    let wanted = std::env::var("MASKBELL_VERSION")
+        .unwrap_or_else(|_| format!("{}{}", env!("CARGO_PKG_VERSION"), commit.unwrap_or_default()));
+    assert_eq!(out(&run(&["--version"])), format!("maskbell {wanted}\n"));
+}
+
+#[test]
 fn mistakes_on_the_command_line_get_one_sentence_and_status_2() {
     assert_refused(
         &run(&["--sauce", "x"]),
