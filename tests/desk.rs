@@ -690,7 +690,13 @@ fn what_is_no_source_is_told_what_could_be() {
 fn who_means_check_is_told_so() {
     let bare = text(&sample("bare.jpg")).to_owned();
     let hint = format!("maskbell check '{bare}'");
-    assert_refused(&run(&[&bare]), 2, &hint);
+    for words in
+        [&[bare.as_str()][..], &["--fast", &bare], &["--fps", "5", &bare, "--show"], &[&bare, "--fast"]]
+    {
+        assert_refused(&run(words), 2, &hint);
+    }
+    // What is wrong behind a command is another matter.
+    assert_refused(&run(&["tune", "hi:d=8:c", &bare]), 2, "unexpected argument");
     let watched = run(&["--source", &bare, "--fast"]);
     assert!(watched.status.success() && err(&watched).contains(&hint), "{}", err(&watched));
     let phone = folder(&[("a.heic", b"\0\0\0\x18ftypheic".to_vec())]);

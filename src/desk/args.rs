@@ -6,7 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use super::foreign::argument;
@@ -251,16 +251,12 @@ impl CommandLine {
     ) -> clap::error::Result<Self> {
         let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
         let line = Self::try_parse_from(&words).map_err(|error| {
-            let is_command = |word: &OsString| Self::command().find_subcommand(word).is_some();
-            let what = words.get(1).filter(|word| Path::new(word).exists() && !is_command(word));
-            match (error.kind(), what) {
-                (ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument, Some(what)) => {
-                    let what = plain(&argument(Path::new(what)));
-                    let hint = format!("what is seen in {what} says: maskbell check {what}; it is watched with --source {what}");
-                    Self::command().error(ErrorKind::InvalidSubcommand, hint)
-                }
-                _ => error,
-            }
+            let Some(what) = stray_file(&words, &error) else { return error };
+            let what = plain(&argument(what));
+            let hint = format!(
+                "what is seen in {what} says: maskbell check {what}; it is watched with --source {what}"
+            );
+            Self::command().error(ErrorKind::InvalidSubcommand, hint)
         })?;
         if line.watch.is_camera() && (line.watch.fast || line.watch.fps.is_some()) {
             let what = "--fast and --fps are for recordings: a camera sets its own pace";
@@ -277,6 +273,18 @@ impl CommandLine {
             Some(Command::Tune(tune)) => tune.verbosity,
         }
     }
+}
+
+/// The file or folder that stands where none belongs, if that is the mistake: before any command.
+fn stray_file<'a>(words: &'a [OsString], error: &clap::Error) -> Option<&'a Path> {
+    let named = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg]
+        .into_iter()
+        .find_map(|kind| error.get(kind));
+    let Some(ContextValue::String(named)) = named else { return None };
+    let is_command = |word: &&OsString| CommandLine::command().find_subcommand(word).is_some();
+    let mut before_commands = words.iter().skip(1).take_while(|word| !is_command(word));
+    // clap's copy has no bytes that are not UTF-8.
+    before_commands.find(|word| word.to_string_lossy() == *named).map(Path::new).filter(|path| path.exists())
 }
 
 /// clap's message without the paragraphs about usage, on one line.
