@@ -447,6 +447,7 @@ fn a_report_takes_the_place_of_nothing_but_a_report() {
     for of in ["a.jpg", "b.jpg"] {
         let again = report("page.html", of);
         assert!(again.status.success(), "{}", err(&again));
+        assert_eq!(err(&again), format!("maskbell: {} written: open it in a browser\n", file("page.html")));
     }
     assert!(fs::read_to_string(file("page.html")).unwrap().contains("b.jpg"), "the newer one");
 }
@@ -683,6 +684,7 @@ fn nothing_to_watch_is_told_in_one_sentence() {
 #[test]
 fn what_is_no_source_is_told_what_could_be() {
     assert_refused(&run(&["--source", "0"]), 1, "/dev/video0");
+    assert_refused(&run(&["--source", "-"]), 1, "check - reads a picture");
     assert_refused(&run(&["--source", "rtsp://camera/stream"]), 1, "network");
 }
 
