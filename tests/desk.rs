@@ -88,6 +88,20 @@ fn read(name: &str) -> Vec<u8> {
 }
 
 #[test]
+fn the_version_names_the_commit() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let git = || {
+        let asked =
+            Command::new("git").args(["-C", root, "rev-parse", "--short=12", "HEAD"]).output().ok()?;
+        asked.status.success().then(|| format!("+{}", out(&asked).trim()))
+    };
+    let commit = Some(root).filter(|root| Path::new(root).join(".git").exists()).and_then(|_| git());
+    let wanted = std::env::var("MASKBELL_VERSION")
+        .unwrap_or_else(|_| format!("{}{}", env!("CARGO_PKG_VERSION"), commit.unwrap_or_default()));
+    assert_eq!(out(&run(&["--version"])), format!("maskbell {wanted}\n"));
+}
+
+#[test]
 fn mistakes_on_the_command_line_get_one_sentence_and_status_2() {
     assert_refused(
         &run(&["--sauce", "x"]),
@@ -433,6 +447,7 @@ fn a_report_takes_the_place_of_nothing_but_a_report() {
     for of in ["a.jpg", "b.jpg"] {
         let again = report("page.html", of);
         assert!(again.status.success(), "{}", err(&again));
+        assert_eq!(err(&again), format!("maskbell: {} written: open it in a browser\n", file("page.html")));
     }
     assert!(fs::read_to_string(file("page.html")).unwrap().contains("b.jpg"), "the newer one");
 }
@@ -669,6 +684,7 @@ fn nothing_to_watch_is_told_in_one_sentence() {
 #[test]
 fn what_is_no_source_is_told_what_could_be() {
     assert_refused(&run(&["--source", "0"]), 1, "/dev/video0");
+    assert_refused(&run(&["--source", "-"]), 1, "check - reads a picture");
     assert_refused(&run(&["--source", "rtsp://camera/stream"]), 1, "network");
 }
 
@@ -676,7 +692,13 @@ fn what_is_no_source_is_told_what_could_be() {
 fn who_means_check_is_told_so() {
     let bare = text(&sample("bare.jpg")).to_owned();
     let hint = format!("maskbell check '{bare}'");
-    assert_refused(&run(&[&bare]), 2, &hint);
+    for words in
+        [&[bare.as_str()][..], &["--fast", &bare], &["--fps", "5", &bare, "--show"], &[&bare, "--fast"]]
+    {
+        assert_refused(&run(words), 2, &hint);
+    }
+    // What is wrong behind a command is another matter.
+    assert_refused(&run(&["tune", "hi:d=8:c", &bare]), 2, "unexpected argument");
     let watched = run(&["--source", &bare, "--fast"]);
     assert!(watched.status.success() && err(&watched).contains(&hint), "{}", err(&watched));
     let phone = folder(&[("a.heic", b"\0\0\0\x18ftypheic".to_vec())]);

@@ -3,9 +3,11 @@
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
+use std::os::fd::FromRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::ptr;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -48,6 +50,32 @@ fn assert_pitches(sound: &[i16], expected: &[u32]) {
     assert!(heard.len() == expected.len() && heard.iter().zip(expected).all(near), "{heard:?} {expected:?}");
 }
 
+/// How a sound server behaves.
+#[derive(Clone, Copy)]
+enum Manners {
+    /// Asks for sound again when it has played what it has.
+    Asks,
+    /// Asks for nothing, once what it has heard is this.
+    Hangs(fn(&[i16]) -> bool),
+    /// Dies, once what it has heard is this.
+    HangsUp(fn(&[i16]) -> bool),
+}
+
+/// Melodies that have begun, a quarter of a second of silence between them, and whether the last one is over.
+fn melodies(heard: &[i16]) -> (usize, bool) {
+    const SILENCE: usize = RATE as usize / 4;
+    let (mut begun, mut rest) = (0, SILENCE);
+    for &sample in heard {
+        if sample == 0 {
+            rest += 1;
+        } else {
+            begun += usize::from(rest >= SILENCE);
+            rest = 0;
+        }
+    }
+    (begun, rest >= SILENCE)
+}
+
 /// A sound server for one client.
 struct Server {
     _folder: TempDir,
@@ -57,17 +85,17 @@ struct Server {
 }
 
 impl Server {
-    /// One whose sink has this name, and which asks for sound again when it has played what it has, or not.
-    fn start(sink: &'static std::ffi::CStr, asks: bool) -> Self {
+    /// One whose sink has this name.
+    fn start(sink: &'static std::ffi::CStr, manners: Manners) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("native");
         let listener = UnixListener::bind(&socket).unwrap();
-        let heard = thread::spawn(move || serve(listener.accept().unwrap().0, sink, asks));
+        let heard = thread::spawn(move || serve(listener.accept().unwrap().0, sink, manners));
         Self { _folder: folder, socket, heard }
     }
 }
 
-fn serve(mut out: UnixStream, sink: &std::ffi::CStr, asks: bool) -> Vec<i16> {
+fn serve(mut out: UnixStream, sink: &std::ffi::CStr, manners: Manners) -> Vec<i16> {
     let mut heard = Vec::new();
     let mut client = BufReader::new(out.try_clone().unwrap());
     while let Ok(about) = protocol::read_descriptor(&mut client) {
@@ -78,6 +106,12 @@ fn serve(mut out: UnixStream, sink: &std::ffi::CStr, asks: bool) -> Vec<i16> {
             // As long as it takes to be heard.
             thread::sleep(Duration::from_secs_f64(f64::from(about.length) / 2.0 / RATE));
             let request = Asked::Request(Request { channel: about.channel, length: about.length });
+            let asks = match manners {
+                Manners::Asks => true,
+                Manners::Hangs(when) => !when(&heard),
+                Manners::HangsUp(when) if when(&heard) => return heard,
+                Manners::HangsUp(_) => true,
+            };
             if asks {
                 let _ = protocol::write_command_message(&mut out, u32::MAX, &request, MAX_VERSION);
             }
@@ -118,7 +152,7 @@ fn serve(mut out: UnixStream, sink: &std::ffi::CStr, asks: bool) -> Vec<i16> {
 
 #[test]
 fn a_melody_is_heard_to_its_end() {
-    let server = Server::start(c"card", true);
+    let server = Server::start(c"card", Manners::Asks);
     let played = maskbell(&server.socket).args(["tune", "x:d=16,o=6,b=125:b,d#7,p,8b"]).output().unwrap();
     assert!(played.status.success() && err(&played).is_empty(), "{played:?}");
     let heard = server.heard.join().unwrap();
@@ -137,7 +171,7 @@ fn pictures() -> TempDir {
 
 #[test]
 fn who_watches_hears_what_the_device_would_play() {
-    let (server, folder) = (Server::start(c"card", true), pictures());
+    let (server, folder) = (Server::start(c"card", Manners::Asks), pictures());
     let watched =
         maskbell(&server.socket).arg("--source").arg(folder.path()).args(["--fps", "1"]).output().unwrap();
     assert!(err(&watched).contains("through the sound card"), "{}", err(&watched));
@@ -161,7 +195,7 @@ fn no_sound_server_is_asked_by_who_wants_no_sound() {
 
 #[test]
 fn without_a_sound_card_it_is_said_once() {
-    let (server, pictures) = (Server::start(c"auto_null", true), pictures());
+    let (server, pictures) = (Server::start(c"auto_null", Manners::Asks), pictures());
     let watch = |socket: &Path| {
         let watched = maskbell(socket).arg("--source").arg(pictures.path()).args(["--fps", "200"]).output();
         err(&watched.unwrap())
@@ -179,7 +213,7 @@ fn without_a_sound_card_it_is_said_once() {
 
 #[test]
 fn a_sound_server_that_stops_is_given_up() {
-    let server = Server::start(c"card", false);
+    let server = Server::start(c"card", Manners::Hangs(|_| true));
     let played = maskbell(&server.socket).args(["tune", "x:d=4,b=60:c,d,e,f,g"]).output().unwrap();
     assert_eq!(err(&played).matches("does not answer").count(), 1, "{}", err(&played));
     assert_eq!(played.stdout.iter().filter(|&&byte| byte == b'\n').count(), 5);
@@ -187,11 +221,53 @@ fn a_sound_server_that_stops_is_given_up() {
 
 #[test]
 fn a_sound_server_that_stops_at_the_end_is_not_waited_for() {
-    let server = Server::start(c"card", false);
+    let server = Server::start(c"card", Manners::Hangs(|_| true));
     // Over before anybody notices that the server asks for nothing.
     let played = maskbell(&server.socket).args(["tune", "x:d=8,b=240:c"]).output().unwrap();
     assert_eq!(err(&played).matches("does not answer").count(), 1, "{}", err(&played));
     assert!(played.status.success());
+}
+
+/// A terminal's two ends: what is printed to the second is read from the first.
+fn terminal() -> (File, File) {
+    let (mut ours, mut theirs) = (-1, -1);
+    // SAFETY: both integers can be written to; no name is asked for, no mode and no size is given.
+    let opened =
+        unsafe { libc::openpty(&raw mut ours, &raw mut theirs, ptr::null_mut(), ptr::null(), ptr::null()) };
+    assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: both were just opened, and nobody else closes them.
+    unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) }
+}
+
+#[test]
+fn a_reminder_that_no_sound_server_plays_rings_the_bell() {
+    let dead = Manners::HangsUp(|heard| melodies(heard) == (1, true));
+    let dies = Manners::HangsUp(|heard| melodies(heard).0 == 2);
+    let hangs = Manners::Hangs(|heard| melodies(heard).0 >= 2);
+    // At once, since much of each is waiting.
+    let tests = [("dead", dead), ("dies", dies), ("hangs", hangs)].map(|(name, manners)| {
+        thread::spawn(move || {
+            let server = Server::start(c"card", manners);
+            let (terminal, line) = terminal();
+            let watched = maskbell(&server.socket)
+                .args(["--source", &format!("{SAMPLE}/visit.mjpeg")])
+                .stdout(line)
+                .stderr(Stdio::piped())
+                .spawn();
+            let mut program = Program(watched.unwrap());
+            // Until it ends, which a terminal tells by an error.
+            let mut printed = BufReader::new(terminal).bytes().map_while(Result::ok);
+            assert!(printed.any(|byte| byte == b'\x07'), "{name}: no bell");
+            program.0.kill().unwrap();
+            let mut told = String::new();
+            program.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+            assert_eq!(told.matches("reminders ring the terminal's bell").count(), 1, "{name}: {told}");
+            assert!(!told.contains("nose"), "{name}: the bell was that of the next reminder: {told}");
+        })
+    });
+    for test in tests {
+        test.join().unwrap();
+    }
 }
 
 /// Ends with the test.

@@ -29,6 +29,15 @@ pub trait Pwm: SetDutyCycle + ErrorType<Error: Display> {
     ///
     /// What the output says, if it does not do that.
     fn set_period(&mut self, period: Duration) -> Result<(), Self::Error>;
+
+    /// Whether something that was told is yet to be heard, as through a sound card, which takes it when it is ready for it.
+    ///
+    /// # Errors
+    ///
+    /// What the output says, if it will never be heard.
+    fn is_behind(&self) -> Result<bool, Self::Error> {
+        Ok(false)
+    }
 }
 
 /// Why there is no PWM for the buzzer.

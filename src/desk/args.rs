@@ -6,7 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use super::foreign::argument;
@@ -251,16 +251,12 @@ impl CommandLine {
     ) -> clap::error::Result<Self> {
         let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
         let line = Self::try_parse_from(&words).map_err(|error| {
-            let is_command = |word: &OsString| Self::command().find_subcommand(word).is_some();
-            let what = words.get(1).filter(|word| Path::new(word).exists() && !is_command(word));
-            match (error.kind(), what) {
-                (ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument, Some(what)) => {
-                    let what = plain(&argument(Path::new(what)));
-                    let hint = format!("what is seen in {what} says: maskbell check {what}; it is watched with --source {what}");
-                    Self::command().error(ErrorKind::InvalidSubcommand, hint)
-                }
-                _ => error,
-            }
+            let Some(what) = stray_file(&words, &error) else { return error };
+            let what = plain(&argument(what));
+            let hint = format!(
+                "what is seen in {what} says: maskbell check {what}; it is watched with --source {what}"
+            );
+            Self::command().error(ErrorKind::InvalidSubcommand, hint)
         })?;
         if line.watch.is_camera() && (line.watch.fast || line.watch.fps.is_some()) {
             let what = "--fast and --fps are for recordings: a camera sets its own pace";
@@ -277,6 +273,18 @@ impl CommandLine {
             Some(Command::Tune(tune)) => tune.verbosity,
         }
     }
+}
+
+/// The file or folder that stands where none belongs, if that is the mistake: before any command.
+fn stray_file<'a>(words: &'a [OsString], error: &clap::Error) -> Option<&'a Path> {
+    let named = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg]
+        .into_iter()
+        .find_map(|kind| error.get(kind));
+    let Some(ContextValue::String(named)) = named else { return None };
+    let is_command = |word: &&OsString| CommandLine::command().find_subcommand(word).is_some();
+    let mut before_commands = words.iter().skip(1).take_while(|word| !is_command(word));
+    // clap's copy has no bytes that are not UTF-8.
+    before_commands.find(|word| word.to_string_lossy() == *named).map(Path::new).filter(|path| path.exists())
 }
 
 /// clap's message without the paragraphs about usage, on one line.
@@ -303,22 +311,23 @@ fn frame_rate(text: &str) -> Result<f32, String> {
         .ok_or_else(|| "it must be a number from 1 to 240, such as 15".to_owned())
 }
 
+/// What follows the options: examples that fit a terminal of 80 columns, and paragraphs of one line each, which clap wraps.
 const WATCH_EXAMPLES: &str = "\
 Examples:
   maskbell                                 watch the first camera
   maskbell --show                          the same, with a window
   maskbell --source visit.mjpeg --show     replay a recording, boxes in a window
   maskbell --source visit.mjpeg --fast --json  when who would hear a reminder
-  maskbell check --json photos/            what is seen in each picture of a folder
+  maskbell check --json photos/            what is seen in each picture
   maskbell tune 'hello:d=8,o=6,b=160:c,e'  play a melody
 
-With --json a reminder is the time of its picture in seconds from the start of the source, what it
+With --json a reminder is the time of its picture in seconds from the start of the source, what it \
 reminds of, and the face that it is for, whose box may reach beyond the picture:
   {\"time\": 3.2, \"reminder\": \"mask\" or \"nose\", \"box\": [x1, y1, x2, y2]}
-The last line counts the pictures looked at, the broken ones, the reminders, and the seconds up to
+The last line counts the pictures looked at, the broken ones, the reminders, and the seconds up to \
 the last picture:
   {\"frames\": 199, \"broken\": 0, \"seconds\": 19.8, \"reminders\": 2}
---looks adds a line a picture, with its size and with faces as from check --json, but for boxes
+--looks adds a line a picture, with its size and with faces as from check --json, but for boxes \
 that reach beyond it:
   {\"at\": 3.2, \"size\": [640, 480], \"faces\": [...]}
 
@@ -328,17 +337,18 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   maskbell check me.jpg                       one line a face
   maskbell check --json photos/ > seen.jsonl  one JSON object a picture
-  maskbell check --annotate out/ photos/      copies with boxes: green covered, red bare,
-                                              orange nose out, grey unsure
-  maskbell check --report seen.html photos/   the same as one page for a browser
+  maskbell check --annotate out/ photos/      copies with boxes: green covered,
+                                              red bare, orange nose out,
+                                              grey unsure
+  maskbell check --report seen.html photos/   the same as a page for a browser
   ssh camera cat last.jpg | maskbell check -  a picture on standard input
 
-A JSON object looks like this, boxes in pixels from the upper left corner of the picture as it is shown:
-upright after the rotation that its EXIF data ask for, and after that which camera.rotation sets in the
+A JSON object looks like this, boxes in pixels from the upper left corner of the picture as it is shown: \
+upright after the rotation that its EXIF data ask for, and after that which camera.rotation sets in the \
 file of --config:
   {\"image\": \"me.jpg\", \"faces\": [{\"box\": [x1, y1, x2, y2], \"score\": 0.97,
-   \"verdict\": \"covered\" or \"nose_out\" or \"bare\" or \"unsure\", \"mouth\": 0.01, \"nose\": 0.02,
-   \"presence\": 0.99}]}
+   \"verdict\": \"covered\" or \"nose_out\" or \"bare\" or \"unsure\",
+   \"mouth\": 0.01, \"nose\": 0.02, \"presence\": 0.99}]}
 A frame of a clip also has \"frame\", its number, counted from 0, and \"at\", its time in seconds.";
 
 const TUNE_EXAMPLES: &str = "\
@@ -346,8 +356,8 @@ Examples:
   maskbell tune 'hello:d=8,o=6,b=160:c,e,g'
   maskbell tune reminder.rtttl --wav reminder.wav
 
-RTTTL is name:defaults:notes. Defaults are d (duration: 1, 2, 4, 8, 16, 32), o (octave: 4 to 8)
-and b (beats a minute: 25 to 900). A note is [duration] letter [#] [octave], a pause is p; with a
+RTTTL is name:defaults:notes. Defaults are d (duration: 1, 2, 4, 8, 16, 32), o (octave: 4 to 8) \
+and b (beats a minute: 25 to 900). A note is [duration] letter [#] [octave], a pause is p; with a \
 dot behind any of them it lasts half as long again.";
 
 #[cfg(test)]
@@ -357,6 +367,19 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn help_wraps_well_at_any_width() {
+        for text in [WATCH_EXAMPLES, CHECK_EXAMPLES, TUNE_EXAMPLES] {
+            let lines: Vec<&str> = text.lines().collect();
+            for pair in lines.windows(2) {
+                let [one, next] = pair else { unreachable!() };
+                assert!(!one.starts_with(' ') || one.len() < 80, "too wide: {one}");
+                let is_prose = |line: &str| !line.is_empty() && !line.starts_with(' ');
+                assert!(!(is_prose(one) && is_prose(next)), "a paragraph of two lines: {one} / {next}");
+            }
+        }
     }
 
     #[test]

@@ -123,6 +123,9 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
         // Nobody reads it any more: nothing to be done.
         let _ = writeln!(io::stdout(), "{}", check.totals);
     }
+    if let Some(report) = &args.report {
+        say(format!("{} written: open it in a browser", report.display()));
+    }
     Ok(if check.totals.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

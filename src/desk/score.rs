@@ -42,6 +42,11 @@ impl Score {
         self.told().ended = true;
     }
 
+    /// Whether something that was told is not yet among the samples.
+    pub fn is_behind(&self) -> bool {
+        !self.told().changes.is_empty()
+    }
+
     /// When samples were last asked for.
     pub fn asked(&self) -> Duration {
         self.told().asked

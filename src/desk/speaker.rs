@@ -135,11 +135,17 @@ impl Speaker {
     ///
     /// [`SpeakerError::Silent`] if the sound server has stopped.
     pub fn sound(&self, drive: Option<Drive>) -> Result<(), SpeakerError> {
-        let now = self.start.elapsed();
-        if now.saturating_sub(self.score.asked()) > PATIENCE {
+        self.check()?;
+        self.score.tell(self.start.elapsed(), drive);
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), SpeakerError> {
+        // The client lets go of the sound's source when the server hangs up.
+        let is_gone = Arc::strong_count(&self.score) == 1;
+        if is_gone || self.start.elapsed().saturating_sub(self.score.asked()) > PATIENCE {
             return Err(SpeakerError::Silent);
         }
-        self.score.tell(now, drive);
         Ok(())
     }
 
@@ -186,6 +192,14 @@ impl Pwm for Speaker {
     fn set_period(&mut self, period: Duration) -> Result<(), SpeakerError> {
         self.period = period;
         Ok(())
+    }
+
+    fn is_behind(&self) -> Result<bool, SpeakerError> {
+        let is_behind = self.score.is_behind();
+        if is_behind {
+            self.check()?;
+        }
+        Ok(is_behind)
     }
 }
 

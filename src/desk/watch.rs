@@ -179,6 +179,8 @@ fn no_source(path: &Path) -> Option<&'static str> {
     let name = path.to_string_lossy();
     if path.exists() {
         None
+    } else if name == "-" {
+        Some("nothing is watched on standard input, but check - reads a picture from it")
     } else if name.contains("://") {
         Some("nothing is fetched from a network")
     } else if !name.is_empty() && name.chars().all(|character| character.is_ascii_digit()) {

@@ -33,6 +33,15 @@ impl<P: Pwm> Buzzer<P> {
         }
         Ok(())
     }
+
+    /// Whether something of it is yet to be heard.
+    ///
+    /// # Errors
+    ///
+    /// What the output says, if it will never be heard.
+    pub fn is_behind(&self) -> Result<bool, P::Error> {
+        self.pwm.is_behind()
+    }
 }
 
 #[cfg(test)]

@@ -159,11 +159,6 @@ impl Signals {
             Output::Pins { player, .. } => {
                 self.notes.request(Tone::from(reminder));
                 player.unpark();
-                // A sound card that is gone.
-                #[cfg(feature = "desk")]
-                if self.notes.has(Fault::NoBuzzer) {
-                    terminal::ring();
-                }
             }
             #[cfg(feature = "desk")]
             Output::Nothing => {}

@@ -206,6 +206,11 @@ impl Player {
         Scene { pitch: pitch.flatten(), lit: lit.unwrap_or(false), until }
     }
 
+    /// The reminder that sounds, and since when.
+    fn reminder(&self) -> Option<(Tone, Duration)> {
+        self.tone.filter(|&(tone, _)| tone != Tone::Ready)
+    }
+
     /// The pitch and until when; `None`: silence until something is noted.
     fn hear(&mut self, now: Duration, told: Told) -> Option<(Option<f32>, Duration)> {
         self.waiting.0 |= told.tones;
@@ -279,9 +284,19 @@ fn phase<T>(phases: impl Iterator<Item = (T, Duration)>, elapsed: Duration) -> O
         .find(|&(_, end)| elapsed < end)
 }
 
+/// What there is instead of a buzzer, for the log.
+const INSTEAD: &str = if cfg!(feature = "desk") { ": reminders ring the terminal's bell" } else { "" };
+
+/// Rings instead of a buzzer, on a PC: a card has no terminal.
+fn ring() {
+    #[cfg(feature = "desk")]
+    super::terminal::ring();
+}
+
 /// Plays what `notes` ask for until they say to stop.  To be woken with [`thread::Thread::unpark`].
 ///
-/// A buzzer or a LED that fails is given up with one line in the log; a buzzer's fault is noted, for the LED.
+/// A buzzer or a LED that fails is given up with one line in the log; a buzzer's fault is noted, for the LED.  On a PC the
+/// terminal rings for each reminder that is not heard therefore, the one that sounded last among them.
 pub(super) fn play<P: Pwm, L: OutputPin>(
     notes: &Notes,
     mut buzzer: Option<Buzzer<P>>,
@@ -291,6 +306,9 @@ pub(super) fn play<P: Pwm, L: OutputPin>(
 ) {
     let mut player = Player::new(melodies);
     let mut last = Scene { pitch: None, lit: false, until: None };
+    let mut last_reminder = None;
+    // Of the last reminder something is yet to be heard.
+    let mut is_unheard = false;
     loop {
         #[cfg(feature = "fault-injection")]
         crate::fault_injection::turn("signals");
@@ -300,13 +318,28 @@ pub(super) fn play<P: Pwm, L: OutputPin>(
         } else {
             player.advance(clock.now(), notes.take())
         };
-        if scene.pitch != last.pitch
-            && let Some(Err(error)) = buzzer.as_mut().map(|buzzer| buzzer.sound(scene.pitch))
-        {
-            log::error!("the buzzer is given up: {error}");
-            buzzer = None;
-            notes.fault(Fault::NoBuzzer);
+        let reminder = player.reminder();
+        is_unheard |= reminder.is_some();
+        let sounded = buzzer.as_mut().map(|buzzer| {
+            if scene.pitch != last.pitch {
+                buzzer.sound(scene.pitch)?;
+            }
+            buzzer.is_behind()
+        });
+        match sounded {
+            Some(Ok(is_behind)) => is_unheard &= is_behind || reminder.is_some(),
+            Some(Err(error)) => {
+                log::error!("the buzzer is given up: {error}{INSTEAD}");
+                buzzer = None;
+                notes.fault(Fault::NoBuzzer);
+                if is_unheard {
+                    ring();
+                }
+            }
+            None if reminder.is_some() && reminder != last_reminder => ring(),
+            None => {}
         }
+        last_reminder = reminder;
         #[cfg(feature = "fault-injection")]
         if scene.pitch.is_some() {
             crate::fault_injection::point("note");

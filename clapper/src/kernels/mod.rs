@@ -253,22 +253,22 @@ impl<'a> Depthwise<'a> {
     /// Packs `weights`, which come as [row][column][channel].
     #[allow(unused_mut, reason = "not all architectures change it")]
     pub(crate) fn new(
-        kernels: Kernels,
+        mut kernels: Kernels,
         weights: Cow<'a, [i8]>,
         stride: usize,
         mut requantize: Requantize,
     ) -> Self {
         let channels = weights.len() / 9;
-        let mut by_channel = Vec::with_capacity(weights.len());
-        for channel in 0..channels {
-            by_channel.extend((0..9).map(|tap| weights[tap * channels + channel]));
-        }
-        let mut by_channel = Cow::from(by_channel);
-        let mut changed = requantize.clone();
-        let kernels = kernels.exact_for(&mut by_channel, 9, &mut changed);
+        let mut by_channel = Cow::from(Vec::new());
+        // The portable ones take weights and factors as the file has them.
         if kernels != Kernels::Portable {
-            // The portable ones take the weights as they were.
-            requantize = changed;
+            let taps = |channel| (0..9).map(move |tap| tap * channels + channel);
+            by_channel.to_mut().extend((0..channels).flat_map(taps).map(|at| weights[at]));
+            let mut changed = requantize.clone();
+            kernels = kernels.exact_for(&mut by_channel, 9, &mut changed);
+            if kernels != Kernels::Portable {
+                requantize = changed;
+            }
         }
         let Packed { weights, blocks, constants } = match kernels {
             Kernels::Portable => weights.into(),
