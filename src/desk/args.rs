@@ -316,7 +316,7 @@ const WATCH_EXAMPLES: &str = "\
 Examples:
   maskbell                                 watch the first camera
   maskbell --show                          the same, with a window
-  maskbell --source visit.mjpeg --show     replay a recording, boxes in a window
+  maskbell --source visit.mjpeg --show     replay a recording in a window
   maskbell --source visit.mjpeg --fast --json  when who would hear a reminder
   maskbell check --json photos/            what is seen in each picture
   maskbell tune 'hello:d=8,o=6,b=160:c,e'  play a melody
