@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::metering::{self, Attention, Metered};
 use super::sensor::Sensor;
-use crate::frame::{Development, Frame};
+use crate::frame::{ColourMatrix, Development, Frame};
 use crate::geometry::Rect;
 
 /// Light, as a part of what fills a photosite, that the darker part of a picture is exposed for.  These three were chosen on
@@ -125,7 +125,8 @@ impl Exposure {
         let least = red.min(blue).min(1.0);
         let all = self.digital * 65_536.0 / (65_536.0 - f32::from(black)) / least;
         let gains = [red, 1.0, blue].map(|gain| (gain * all * f32::from(Development::ONE) + 0.5) as u16);
-        Development { black, gains }
+        let matrix = self.sensor.map_or(ColourMatrix::IDENTITY, |sensor| sensor.matrix);
+        Development { black, gains, matrix }
     }
 
     /// Notes where faces are in a picture of that size, as it is stored.

@@ -204,8 +204,8 @@ proptest! {
         room.colours = [between(sensor.red, red), 1.0, between(sensor.blue, blue)];
         let light = (dusk(sensor) * sun(sensor)).sqrt();
         room.shows(&[(1.0, light)], 30, None);
-        let Development { black, gains } = room.exposure.development();
-        prop_assert_eq!(black, sensor.black);
+        let Development { black, gains, matrix } = room.exposure.development();
+        prop_assert_eq!((black, matrix), (sensor.black, sensor.matrix));
         let white = [0, 1, 2].map(|colour| room.colours[colour] * f32::from(gains[colour]));
         for value in white {
             prop_assert!((value / white[1] - 1.0).abs() < 0.05, "{}: {white:?}", sensor.name);
@@ -261,7 +261,8 @@ fn an_unknown_sensor_is_told_nothing_and_its_pictures_are_multiplied() {
         assert_eq!(exposure.observe(&frame.developed(exposure.development())), None);
     }
     // 14 of 256 are 5.5 %.
-    let gains = exposure.development().gains;
+    let Development { gains, matrix, .. } = exposure.development();
+    assert_eq!(matrix, ColourMatrix::IDENTITY);
     assert_eq!(gains.map(|gain| gain / 8), [562 / 8; 3], "{gains:?}");
 }
 
