@@ -352,8 +352,8 @@ mod tests {
             prop_assert_eq!(seen, [seen[0]; 3]);
             // A photosite that is full is as bright as can be, whatever the colour of the lamp.
             let gains = [gain, gain.saturating_mul(2), gain.saturating_mul(3)];
-            let is_full = (65_535 - u32::from(black)) * u32::from(gain) >> LIGHT_SHIFT >= u32::from(FULL);
-            if is_full {
+            let most = (65_535 - u32::from(black)) * u32::from(gain);
+            if most >> LIGHT_SHIFT >= u32::from(FULL) {
                 prop_assert_eq!(Development { black, gains, matrix: MATRIX }.encoded([65_535; 3]), [255; 3]);
             }
         }
