@@ -155,14 +155,14 @@ impl Development {
     /// Which entries of the curve are a pixel's colours.
     #[inline(always)]
     pub(crate) fn entries(&self, values: [u16; 3]) -> [usize; 3] {
-        let Self { black, gains, matrix: ColourMatrix(rows) } = self;
+        let Self { black, gains, matrix } = self;
         // What is full in one colour is full before it is mixed, so that white stays white.
         let light: [i32; 3] = std::array::from_fn(|colour| {
             let light = u32::from(values[colour].saturating_sub(*black)) * u32::from(gains[colour]);
             (light >> LIGHT_SHIFT).min(FULL.into()) as i32
         });
         std::array::from_fn(|colour| {
-            let [red, green, blue] = rows[colour].map(i32::from);
+            let [red, green, blue] = matrix.rows()[colour].map(i32::from);
             let mixed = red * light[0] + green * light[1] + blue * light[2];
             (mixed >> ENTRY_SHIFT).clamp(0, CURVE as i32 - 1) as usize
         })
