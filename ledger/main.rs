@@ -100,18 +100,18 @@ fn stages() -> Result<(), Box<dyn Error>> {
         } else {
             stages.face_network()?;
         }
-        let found = stage(&format!("boxes, {expected} faces"), || stages.boxes(&frame));
+        let (found, first) = stage(&format!("boxes, {expected} faces"), || stages.boxes(&frame));
         let faces = vision.look(&frame, Looks::One)?.clone();
         assert_eq!((found, faces.len()), (expected, expected), "the pictures show so many faces");
         stage(&format!("policy, {expected} faces"), || {
             policy.observe(Duration::ZERO, &frame.bounds(), &faces)
         });
-        if let Some(face) = faces.first() {
-            stage(&format!("crop of {:.0} pixels", longer(&face.bounds)), || {
-                stages.crop(&frame, &face.bounds);
+        if let Some(face) = first {
+            stage(&format!("crop of {:.0} pixels", longer(&face)), || {
+                stages.crop(&frame, &face);
             });
-            stage(&format!("crop of {:.0} pixels and mouth network", longer(&face.bounds)), || {
-                stages.mouth(&frame, &face.bounds)
+            stage(&format!("crop of {:.0} pixels and mouth network", longer(&face)), || {
+                stages.mouth(&frame, &face)
             })?;
         }
         stage(&format!("frame 640x480 Yuyv, {expected} faces"), || {
@@ -148,13 +148,14 @@ fn pieces(threads: usize) -> Result<(), Box<dyn Error>> {
         let one = vision::Options { size: Choice::Fixed(size), threads: 1, ..Default::default() };
         let mut vision = Vision::new(&one)?;
         let faces = vision.look(&frame, Looks::One)?.clone();
-        let [face] = &*faces else { return Err(format!("{} faces", faces.len()).into()) };
         let mut stages = Stages::new(one.thresholds.face, size, threads)?;
         let mut policy = Policy::new(Times::default());
         let mut operations = 0;
         in_turn(size, &mut operations, |observe| stages.faces_in_turn(&frame, observe))?;
-        stage(&format!("{size}\tboxes\t0"), || stages.boxes(&frame));
-        in_turn(size, &mut operations, |observe| stages.mouth_in_turn(&frame, &face.bounds, observe))?;
+        let (1, Some(face)) = stage(&format!("{size}\tboxes\t0"), || stages.boxes(&frame)) else {
+            return Err(format!("not one face at {size}").into());
+        };
+        in_turn(size, &mut operations, |observe| stages.mouth_in_turn(&frame, &face, observe))?;
         stage(&format!("{size}\tpolicy\t0"), || policy.observe(Duration::ZERO, &frame.bounds(), &faces));
     }
     Ok(())

@@ -675,7 +675,7 @@ fn what_is_no_source_is_told_what_could_be() {
 #[test]
 fn who_means_check_is_told_so() {
     let bare = text(&sample("bare.jpg")).to_owned();
-    let hint = format!("maskbell check {bare}");
+    let hint = format!("maskbell check '{bare}'");
     assert_refused(&run(&[&bare]), 2, &hint);
     let watched = run(&["--source", &bare, "--fast"]);
     assert!(watched.status.success() && err(&watched).contains(&hint), "{}", err(&watched));

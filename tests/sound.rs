@@ -185,6 +185,15 @@ fn a_sound_server_that_stops_is_given_up() {
     assert_eq!(played.stdout.iter().filter(|&&byte| byte == b'\n').count(), 5);
 }
 
+#[test]
+fn a_sound_server_that_stops_at_the_end_is_not_waited_for() {
+    let server = Server::start(c"card", false);
+    // Over before anybody notices that the server asks for nothing.
+    let played = maskbell(&server.socket).args(["tune", "x:d=8,b=240:c"]).output().unwrap();
+    assert_eq!(err(&played).matches("does not answer").count(), 1, "{}", err(&played));
+    assert!(played.status.success());
+}
+
 /// Ends with the test.
 struct Program(Child);
 

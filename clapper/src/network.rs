@@ -162,8 +162,9 @@ impl Network {
     ///
     /// Tensors and working memory lie in `memory`, of which [`NetworkIn::arena_bytes`] are used.  Weights are read
     /// where they lie in the file, such as in flash, unless the kernels need another order, as all but the portable ones do.
-    /// From `alloc` come the lists of operations and tensors, their names, and twelve bytes for each channel of a
-    /// convolution; when loading is over, nothing more.
+    /// From `alloc` come the lists of operations and tensors, their names, twelve bytes for each channel of a
+    /// convolution, and small tables (1 KiB for a softmax, 256 bytes for other functions, rows and columns for a resize); when
+    /// loading is over, nothing more.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -230,8 +231,9 @@ impl<'a> NetworkIn<'a> {
                 return Err(Error::Memory { needed, given: lent.len() });
             }
             Some(lent) => {
+                let lent = &mut lent[..needed];
                 lent.fill(0);
-                Memory::Lent(&mut lent[..needed])
+                Memory::Lent(lent)
             }
         };
         let start = memory.get().as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);

@@ -108,6 +108,14 @@ def as_drawn(box: np.ndarray) -> np.ndarray:
     return np.array([x1, y1 + top * (y2 - y1), x2, y2 + bottom * (y2 - y1)])
 
 
+def as_found(box: np.ndarray) -> np.ndarray:
+    """The box of the face network behind one of the firmware's JSON: what the crop goes by."""
+    x1, y1, x2, y2 = box
+    top, bottom = LOWER
+    height = (y2 - y1) / (1 - top + bottom)
+    return np.array([x1, y1 - top * height, x2, y2 - bottom * height])
+
+
 def looks(width: int, height: int, close: bool) -> list[tuple[float, float, float]]:
     """Left, top and scale of each look at a picture: whole, then parts."""
     views = [(0.0, 0.0, max(width / FACE_WIDTH, height / FACE_HEIGHT))]

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
-from evaluate.vision import CROP_FACTOR, CROP_SIZE, GREY
+from evaluate.vision import CROP_FACTOR, CROP_SIZE, GREY, as_found
 from train import degrade, masks
 from train.data import SHIPPED_TIERS, read
 
@@ -172,7 +172,7 @@ def mistaken(seen: Path) -> dict[str, list[list[float]]]:
     found = {}
     for line in seen.read_text().splitlines():
         entry = json.loads(line)
-        boxes = [face["box"] for face in entry["faces"]]
+        boxes = [as_found(face["box"]).tolist() for face in entry["faces"]]
         found[Path(entry["image"]).name] = [
             box for box in boxes if max(box[2] - box[0], box[3] - box[1]) >= LEAST
         ]

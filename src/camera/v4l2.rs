@@ -28,7 +28,7 @@ use v4l::io::traits::{CaptureStream, Stream as _};
 use v4l::v4l_sys::{V4L2_CAP_IO_MC, v4l2_capability};
 
 use self::bare::Bare;
-use self::ioctl::{Control, Granted, Sizes};
+use self::ioctl::{Control, Granted, Sizes, nodes, text};
 use self::media::{Format, Pipeline};
 use crate::camera::attempts::{self, Attempts};
 use crate::camera::jpeg::JpegDecoder;
@@ -199,19 +199,6 @@ pub fn list(options: &Options) -> Vec<Candidate> {
     nodes.into_iter().map(|node| examine(node, options)).collect()
 }
 
-/// The nodes of a folder that are called so and numbered, by number.
-fn nodes(folder: &Path, name: &str) -> Vec<PathBuf> {
-    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(name)?.parse::<u32>().ok();
-    let mut nodes: Vec<_> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter_map(|path| Some((number(&path)?, path)))
-        .collect();
-    nodes.sort();
-    nodes.into_iter().map(|(_, path)| path).collect()
-}
-
 fn examine(node: PathBuf, options: &Options) -> Candidate {
     let mut name = String::new();
     let modes = ioctl::open(&node).map_err(Unusable::Io).and_then(|device| {
@@ -228,12 +215,6 @@ fn examine(node: PathBuf, options: &Options) -> Candidate {
         usable_modes(&device, pipeline.as_ref(), &name, sensor, options)
     });
     Candidate { node, name, modes }
-}
-
-/// A C string of a fixed field.
-fn text(field: &[u8]) -> String {
-    let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
-    String::from_utf8_lossy(&field[..end]).into_owned()
 }
 
 /// What a node can do, if it is a camera's.

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
+use super::foreign::argument;
 use super::say;
 use crate::camera::DEFAULT_RATE;
 use crate::camera::pictures::plain;
@@ -250,10 +251,11 @@ impl CommandLine {
     ) -> clap::error::Result<Self> {
         let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
         let line = Self::try_parse_from(&words).map_err(|error| {
-            let what = words.get(1).filter(|word| Path::new(word).exists()).map(|word| word.to_string_lossy());
+            let is_command = |word: &OsString| Self::command().find_subcommand(word).is_some();
+            let what = words.get(1).filter(|word| Path::new(word).exists() && !is_command(word));
             match (error.kind(), what) {
                 (ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument, Some(what)) => {
-                    let what = plain(&what);
+                    let what = plain(&argument(Path::new(what)));
                     let hint = format!("what is seen in {what} says: maskbell check {what}; it is watched with --source {what}");
                     Self::command().error(ErrorKind::InvalidSubcommand, hint)
                 }

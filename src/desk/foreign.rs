@@ -99,7 +99,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// `path` as a word that a shell takes as it is, and a program as a file's name.
-fn argument(path: &Path) -> String {
+pub fn argument(path: &Path) -> String {
     let name = path.display().to_string();
     // Else a hyphen begins an option, and ffmpeg takes what comes before a colon for a protocol.
     let misleads = path.is_relative() && (name.starts_with('-') || name.contains(':'));

@@ -89,13 +89,7 @@ impl Speaker {
     ///
     /// [`SpeakerError`] if there is none, or nobody to ask.
     pub fn open() -> Result<Self, SpeakerError> {
-        let (sender, opened) = mpsc::channel();
-        // The sound server may hang: so may who waits for it.
-        thread::spawn(move || sender.send(Self::connect()));
-        match opened.recv_timeout(PATIENCE) {
-            Ok(speaker) => speaker,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(SpeakerError::Silent),
-        }
+        in_time(Self::connect)
     }
 
     fn connect() -> Result<Self, SpeakerError> {
@@ -156,7 +150,19 @@ impl Speaker {
     /// [`SpeakerError`] if the sound server does not play it to the end.
     pub fn finish(self) -> Result<(), SpeakerError> {
         self.score.end();
-        Ok(block_on(self.stream.play_all())?)
+        in_time(move || Ok(block_on(self.stream.play_all())?))
+    }
+}
+
+/// What `work` gives, unless it takes longer than [`PATIENCE`]: the sound server may hang, and who waits for it with it.
+fn in_time<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SpeakerError> + Send + 'static,
+) -> Result<T, SpeakerError> {
+    let (sender, done) = mpsc::channel();
+    thread::spawn(move || sender.send(work()));
+    match done.recv_timeout(PATIENCE) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(SpeakerError::Silent),
     }
 }
 

@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::args::WatchArgs;
-use super::foreign::{Foreign, no_pictures};
+use super::foreign::{Foreign, argument, no_pictures};
 use super::rgb;
 use super::screen::{Banner, Screen, State};
 use super::seen::{Seen, edges};
@@ -129,7 +129,7 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, WatchError> {
         // Nobody reads it any more: nothing to be done.
         let _ = writeln!(io::stdout(), "{}", desk.tally);
         if let (Some(path), 1, false) = (&args.source, desk.tally.frames, args.show) {
-            let name = plain(&path.display().to_string());
+            let name = plain(&argument(path));
             info!("one picture is no visit; what is seen in it says: maskbell check {name}");
         }
     }

@@ -725,7 +725,7 @@ fn who_is_gone_for_longer_than_the_rearm_time_may_be_somebody_else() {
 
 #[test]
 fn a_face_that_does_not_move_is_spoken_to_from_a_height_on() {
-    for (height, expected) in [(59.9, None), (60.0, Some(Reminder::Mask)), (200.0, Some(Reminder::Mask))] {
+    for (height, expected) in [(55.9, None), (56.0, Some(Reminder::Mask)), (200.0, Some(Reminder::Mask))] {
         let bounds = Rect::new(0.0, 0.0, 50.0, height);
         let bare = Face { bounds, ..face(300.0, 90.0, Bare) };
         assert_eq!(visited(&bare, MS * 100, 50).due(&bare, Bearing::Appeared), expected, "{height}");

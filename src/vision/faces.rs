@@ -170,10 +170,10 @@ impl FaceFinder {
         self.network.run_in_turn(threads, |operation, piece| observe(operation + 1, piece))
     }
 
-    pub(super) fn boxes(&mut self, frame: &Frame) -> usize {
+    pub(super) fn boxes(&mut self, frame: &Frame) -> Found {
         let found = self.found(frame, self.gathered.view(0));
         self.gathered.add(0, &found, frame);
-        self.gathered.faces(frame, self.threshold).len()
+        self.gathered.faces(frame, self.threshold)
     }
 }
 

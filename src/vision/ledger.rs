@@ -76,9 +76,11 @@ impl Stages {
         self.mouths.run_in_turn(frame, face, self.threads, observe)
     }
 
-    /// Decodes what the face network said of the whole of `frame`; gives the number of faces.
-    pub fn boxes(&mut self, frame: &Frame) -> usize {
-        self.faces.boxes(frame)
+    /// Decodes what the face network said of the whole of `frame`; gives the number of faces, and where it sees the first,
+    /// which is what the mouth network's crop goes by.
+    pub fn boxes(&mut self, frame: &Frame) -> (usize, Option<Rect>) {
+        let found = self.faces.boxes(frame);
+        (found.len(), found.first().map(|first| first.bounds))
     }
 
     /// Brings a face of `frame` to the size of the mouth network's input.

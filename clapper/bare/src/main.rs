@@ -88,7 +88,7 @@ static ALLOCATOR: Allocator = Allocator {
 
 impl Allocator {
     fn used(&self) -> &'static mut Used {
-        // SAFETY: no two of these references live at the same time: each is used within one expression.
+        // SAFETY: there is one thread, and whoever calls this is done with what it gives before the next call.
         unsafe { &mut *ALLOCATOR.used.0.get() }
     }
 }

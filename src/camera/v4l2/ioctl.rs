@@ -5,8 +5,8 @@
 //! numbers are the kernel's, by way of the crate's bindings; "Linux Media Subsystem", part I, appendix A describes them.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::{io, mem};
+use std::path::{Path, PathBuf};
+use std::{fs, io, mem};
 
 use v4l::Device;
 use v4l::v4l_sys::{
@@ -23,6 +23,25 @@ use v4l::v4l2::vidioc::{self, _IOC_TYPE as Request};
 /// Most entries of a list of formats, sizes or rates that are read.  Cameras list a dozen formats, three dozen sizes,
 /// and ten rates; a list without end is a driver's fault.
 const MAX_ENTRIES: u32 = 64;
+
+/// The nodes of a folder that are called so and numbered, by number.
+pub(super) fn nodes(folder: &Path, name: &str) -> Vec<PathBuf> {
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(name)?.parse::<u32>().ok();
+    let mut nodes: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter_map(|path| Some((number(&path)?, path)))
+        .collect();
+    nodes.sort();
+    nodes.into_iter().map(|(_, path)| path).collect()
+}
+
+/// A C string of a fixed field.
+pub(super) fn text(field: &[u8]) -> String {
+    let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
+    String::from_utf8_lossy(&field[..end]).into_owned()
+}
 
 /// A structure of the kernel whose zeros are valid, and in which the kernel writes nothing but its numbers.
 ///

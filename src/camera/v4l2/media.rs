@@ -109,7 +109,7 @@ impl Pipeline {
         let node = fs::canonicalize(node).unwrap_or_else(|_| node.to_owned());
         let folder = node.parent().unwrap_or(Path::new("/"));
         let mut trouble = PipelineError::NoController;
-        for media in super::nodes(folder, "media") {
+        for media in ioctl::nodes(folder, "media") {
             let look = || uapi::graph(&ioctl::open(&media)?);
             let graph = match look().map_err(step(format!("{}: look at it", media.display()))) {
                 Ok(graph) => graph,

@@ -8,7 +8,7 @@ use std::io;
 use v4l::Device;
 use v4l::v4l2::vidioc::_IOC_TYPE as Request;
 
-use super::super::ioctl::{Plain, Sizes, call, call_following, entries, zeroed};
+use super::super::ioctl::{Plain, Sizes, call, call_following, entries, text, zeroed};
 use super::graph::{Entity, Graph, Link, Node, Pad};
 
 /// Formats of a sub-device that are in force (`V4L2_SUBDEV_FORMAT_ACTIVE`), not only tried.
@@ -317,12 +317,6 @@ pub(super) fn sizes(subdevice: &Device, pad: u32, code: u32) -> impl Iterator<It
             Sizes::Range { width: [min_width, max_width, 2], height: [min_height, max_height, 2] }
         }
     })
-}
-
-/// A C string of a fixed field.
-fn text(field: &[u8]) -> String {
-    let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
-    String::from_utf8_lossy(&field[..end]).into_owned()
 }
 
 #[cfg(test)]
