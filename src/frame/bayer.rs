@@ -214,6 +214,19 @@ impl ColourMatrix {
         Self(rows)
     }
 
+    /// A part of it, 0 to 1: of 0 colours stay as they are.
+    pub(crate) fn weakened(&self, part: f32) -> Self {
+        let mut rows = self.0;
+        for (at, row) in rows.iter_mut().enumerate() {
+            for factor in row.iter_mut() {
+                *factor = (f32::from(*factor) * part).round() as i16;
+            }
+            row[at] = 0;
+            row[at] = Self::ONE - row.iter().sum::<i16>();
+        }
+        Self(rows)
+    }
+
     /// The factors of red, green and blue for each of sRGB's, in 4096ths.
     pub(crate) const fn rows(&self) -> [[i16; 3]; 3] {
         self.0
@@ -315,6 +328,17 @@ mod tests {
         assert_eq!(ColourMatrix::IDENTITY.rows(), [[4096, 0, 0], [0, 4096, 0], [0, 0, 4096]]);
         assert_eq!(MATRIX.rows(), [[8937, -2904, -1937], [-2875, 11322, -4351], [-1030, -2948, 8074]]);
         assert!(MATRIX.rows().iter().all(|row| row.iter().sum::<i16>() == 4096));
+    }
+
+    #[test]
+    fn a_weakened_matrix_mixes_less_and_its_rows_still_add_up_to_1() {
+        assert_eq!((MATRIX.weakened(1.0), MATRIX.weakened(0.0)), (MATRIX, ColourMatrix::IDENTITY));
+        let half = MATRIX.weakened(0.5).rows();
+        assert_eq!(half, [[6517, -1452, -969], [-1438, 7710, -2176], [-515, -1474, 6085]]);
+        assert!((0..100).all(|part| {
+            let rows = MATRIX.weakened(part as f32 / 100.0).rows();
+            rows.iter().all(|row| row.iter().sum::<i16>() == ColourMatrix::ONE)
+        }));
     }
 
     #[test]

@@ -204,8 +204,8 @@ proptest! {
         room.colours = [between(sensor.red, red), 1.0, between(sensor.blue, blue)];
         let light = (dusk(sensor) * sun(sensor)).sqrt();
         room.shows(&[(1.0, light)], 30, None);
-        let Development { black, gains, matrix } = room.exposure.development();
-        prop_assert_eq!((black, matrix), (sensor.black, sensor.matrix));
+        let Development { black, gains, .. } = room.exposure.development();
+        prop_assert_eq!(black, sensor.black);
         let white = [0, 1, 2].map(|colour| room.colours[colour] * f32::from(gains[colour]));
         for value in white {
             prop_assert!((value / white[1] - 1.0).abs() < 0.05, "{}: {white:?}", sensor.name);
@@ -248,6 +248,17 @@ fn where_the_sensor_ends_values_are_multiplied_and_no_more_than_is_good() {
         room.shows(&[(1.0, sun(sensor))], 60, None);
         assert!(room.settled(from) <= 30);
         assert!(room.exposure.digital < 1.3, "{}", room.exposure.digital);
+    }
+}
+
+#[test]
+fn colours_are_corrected_wholly_in_the_sun_and_by_half_in_the_dark() {
+    for sensor in &SENSORS {
+        let mut room = Room::new(sensor);
+        room.shows(&[(1.0, sun(sensor))], 30, None);
+        assert_eq!(room.exposure.development().matrix, sensor.matrix, "{}", sensor.name);
+        room.shows(&[(1.0, dusk(sensor) / 4.0)], 60, None);
+        assert_eq!(room.exposure.development().matrix, sensor.matrix.weakened(0.5), "{}", sensor.name);
     }
 }
 
