@@ -1,12 +1,16 @@
 //! What is seen in pictures as a camera on the ribbon would send them.
 //!
-//!     mosaic GAIN FOLDER > JSON
+//!     mosaic [--lamps] GAIN FOLDER > JSON
 //!
 //! Each picture of a folder becomes what the sensor of a Camera Module 2 sends of it, in a room whose white fills its
 //! photosites at the longest exposure and an analogue gain of GAIN, and under a lamp between a bulb and an overcast sky:
 //! one of four colours a photosite, mixed as its filters mix them, with noise, in ten bits.  Exposure and white balance
 //! follow for so many pictures as a camera sends in a second and a bit, then faces are looked for once; then the same
 //! again, with the faces that were seen.  Prints a line a picture as `maskbell check --json --one-look` does.
+//!
+//! Its filters are the inverse of the matrix that the firmware corrects them with, under every lamp: the best that a matrix
+//! can do.  With `--lamps` they are as libcamera found them under such a lamp, and the firmware's matrix, which is one for
+//! all lamps, fits but one.
 //!
 //! The same picture has the same lamp and the same noise each time.
 
@@ -32,6 +36,24 @@ const SENSOR: &str = "imx219";
 /// What red, green and blue photosites see of a picture's red, green and blue, white as white: the inverse of the matrix
 /// that libcamera corrects this sensor's colours with at 4650 K (`rpi.ccm` of `src/ipa/rpi/vc4/data/imx219.json`).
 const FILTERS: [[f32; 3]; 3] = [[0.552, 0.205, 0.243], [0.195, 0.493, 0.312], [0.142, 0.206, 0.652]];
+
+/// The same at 2860, 4650 and 7580 K, beside where these are on the way of white from a bulb to an overcast sky, by the
+/// logarithm of red's and blue's factors (`ct_curve`, in the same file).
+const LAMPS: [(f32, [[f32; 3]; 3]); 3] = [
+    (0.14, [[0.580, 0.199, 0.221], [0.236, 0.507, 0.257], [0.177, 0.263, 0.560]]),
+    (0.67, FILTERS),
+    (0.90, [[0.533, 0.164, 0.303], [0.165, 0.446, 0.389], [0.134, 0.185, 0.681]]),
+];
+
+/// What photosites see under a lamp so far on the way from a bulb to an overcast sky.
+fn filters(part: f32) -> [[f32; 3]; 3] {
+    let [bulb, between, sky] = LAMPS;
+    let ((from, first), (to, second)) = if part < between.0 { (bulb, between) } else { (between, sky) };
+    let share = ((part - from) / (to - from)).clamp(0.0, 1.0);
+    let mix =
+        |row: usize, column: usize| first[row][column] + share * (second[row][column] - first[row][column]);
+    [0, 1, 2].map(|row| [0, 1, 2].map(|column| mix(row, column)))
+}
 
 /// Noise of 65,536ths, at a gain of 1, for each square root of one (`rpi.noise`, in the same file).
 const SHOT_NOISE: f32 = 3.67;
@@ -61,8 +83,8 @@ struct Scene {
 }
 
 impl Scene {
-    /// `white` is what photosites see of white.
-    fn new(picture: &RgbImage, white: [f32; 3]) -> Self {
+    /// `white` is what photosites see of white, `filters` what of other colours.
+    fn new(picture: &RgbImage, white: [f32; 3], filters: [[f32; 3]; 3]) -> Self {
         let (width, height) = picture.dimensions();
         let sharp = imageops::resize(picture, 2 * width, 2 * height, FilterType::Triangle);
         // IEC 61966-2-1.
@@ -75,7 +97,7 @@ impl Scene {
         let light = sharp.enumerate_pixels().map(|(x, y, pixel)| {
             // Red and green, then green and blue.
             let colour = (x % 2 + y % 2) as usize;
-            let seen: f32 = FILTERS[colour]
+            let seen: f32 = filters[colour]
                 .iter()
                 .zip(pixel.0)
                 .map(|(part, value)| part * linear[usize::from(value)])
@@ -160,7 +182,12 @@ impl Camera {
 const FORMAT: (Order, Packing) = (Order::Rggb, Packing::TenPacked);
 
 /// The faces of a picture.
-fn seen(picture: &RgbImage, name: &str, gain: f32, vision: &mut Vision) -> Result<Faces, Box<dyn Error>> {
+fn seen(
+    picture: &RgbImage,
+    name: &str,
+    (gain, is_by_lamp): (f32, bool),
+    vision: &mut Vision,
+) -> Result<Faces, Box<dyn Error>> {
     let sensor = Sensor::by_name(SENSOR).ok_or("this sensor is not known")?;
     // FNV-1a, of 64 bits.
     let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
@@ -175,7 +202,9 @@ fn seen(picture: &RgbImage, name: &str, gain: f32, vision: &mut Vision) -> Resul
     let small = METERED as f32 / width.max(height) as f32;
     let side = |side: u32| ((side as f32 * small) as u32).max(1);
     let metered = imageops::resize(picture, side(width), side(height), FilterType::Triangle);
-    let (metered, whole) = (Scene::new(&metered, white), Scene::new(picture, white));
+    let filters = if is_by_lamp { filters(part) } else { FILTERS };
+    let scene = |picture| Scene::new(picture, white, filters);
+    let (metered, whole) = (scene(&metered), scene(picture));
     let mut camera = Camera::new(sensor, gain, seed);
     let mut known = Vec::new();
     let mut faces = Faces::new();
@@ -216,7 +245,11 @@ fn to_json(face: &Face, picture: &Rect) -> Value {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
-    let [gain, folder] = &arguments[..] else { return Err("usage: mosaic GAIN FOLDER".into()) };
+    let (is_by_lamp, arguments) = match &arguments[..] {
+        [option, rest @ ..] if option == "--lamps" => (true, rest),
+        all => (false, all),
+    };
+    let [gain, folder] = arguments else { return Err("usage: mosaic [--lamps] GAIN FOLDER".into()) };
     let gain: f32 = gain.parse()?;
     let options = Options { size: Choice::Fixed(LookSize::W320), ..Options::default() };
     let mut vision = Vision::new(&options)?;
@@ -228,7 +261,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let name = path.file_name().ok_or("a file has a name")?.to_string_lossy().into_owned();
         let picture = load_picture(&path)?;
         let bounds = Rect::new(0.0, 0.0, picture.width() as f32, picture.height() as f32);
-        let faces = seen(&picture, &name, gain, &mut vision).map_err(|error| format!("{name}: {error}"))?;
+        let faces = seen(&picture, &name, (gain, is_by_lamp), &mut vision)
+            .map_err(|error| format!("{name}: {error}"))?;
         let faces: Vec<_> = faces.iter().map(|face| to_json(face, &bounds)).collect();
         writeln!(out, "{}", json!({"image": name, "faces": faces}))?;
     }

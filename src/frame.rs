@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::geometry::Rect;
 
-pub use bayer::{Development, Order, Packing};
+pub use bayer::{ColourMatrix, Development, Order, Packing};
 pub use orientation::{Orientation, Rotation};
 
 /// How the pixels of a [`Frame`] lie in memory (names as V4L2 uses them).
@@ -171,7 +171,7 @@ impl<'a> Frame<'a> {
             return Err(FrameError::Short { got: data.len(), expected });
         }
         let orientation = Orientation { rotation: Rotation::None, mirror: false };
-        let development = Development { black: 0, gains: [Development::ONE; 3] };
+        let development = Development::PLAIN;
         Ok(Self { width, height, stride, format, data, captured_at, orientation, development })
     }
 

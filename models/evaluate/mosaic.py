@@ -3,11 +3,12 @@
     python -m evaluate.mosaic --data DATA --maskbell ../target/release/maskbell \\
         --mosaic ../target/release/examples/mosaic --out OUT
 
-Runs `maskbell check --json --one-look --look 320x240` and the example `mosaic` (in a
-room that is bright or nearly dark) over DATA/val/ilc and DATA/val/neg, or takes
-their JSON from OUT if it is there already, and writes a table to OUT/mosaic.md, of both
-halves. Beside each room stand the pictures as they are at the score that gives as few
-false positives.
+Runs `maskbell check --json --one-look --look 320x240` and the example `mosaic` over
+DATA/val/ilc and DATA/val/neg, or takes their JSON from OUT if it is there already, and
+writes a table to OUT/mosaic.md, of both halves. Rooms are bright or nearly dark, and the
+sensor's filters as they are under each lamp (`--lamps`); once more bright with filters that
+the firmware's matrix fits under every lamp, which shows what one matrix for all lamps costs.
+Beside each stand the pictures as they are at the score that gives as few false positives.
 """
 
 from __future__ import annotations
@@ -25,8 +26,13 @@ from evaluate.score import (
 )
 from evaluate.vision import FACE_THRESHOLD
 
-ROOMS = {"1": "bright", "10": "nearly dark"}
-"""Analogue gains at which white fills the longest exposure; the sensor's highest is 10.7."""
+ROOMS = {
+    "lamps-1": ("bright, gain 1", ("--lamps", "1")),
+    "lamps-10": ("nearly dark, gain 10", ("--lamps", "10")),
+    "fitted-1": ("bright, filters that the matrix fits", ("1",)),
+}
+"""Name of the JSON, title, and what the example is told: the analogue gain at which white fills
+the longest exposure, of which the sensor's highest is 10.7."""
 ROWS: tuple[tuple[str, tuple[str, ...], Callable[[Case], bool]], ...] = (
     ("found: masked", ("mask",), is_found),
     ("found: bare", ("no_mask",), is_found),
@@ -38,13 +44,13 @@ ROWS: tuple[tuple[str, tuple[str, ...], Callable[[Case], bool]], ...] = (
 )
 
 
-def run_mosaic(mosaic: Path, gain: str, folder: Path, out: Path) -> Path:
+def run_mosaic(mosaic: Path, told: tuple[str, ...], folder: Path, out: Path) -> Path:
     """The example's JSON for a folder, made unless it is there."""
     if not out.exists():
-        print(f"{mosaic.name} {gain} looks at {folder} …", file=sys.stderr)
+        print(f"{mosaic.name} {' '.join(told)} looks at {folder} …", file=sys.stderr)
         unfinished = out.with_suffix(".partial")
         with unfinished.open("wb") as lines:
-            subprocess.run([mosaic, gain, folder], stdout=lines, check=True)
+            subprocess.run([mosaic, *told, folder], stdout=lines, check=True)
         unfinished.rename(out)
     return out
 
@@ -73,17 +79,18 @@ def main() -> None:
         read_found(run_binary(arguments.maskbell, folder, out / f"320.{folder.name}.jsonl", one_look))
         for folder in folders
     ]
-    columns = {"as they are": column(truth, *plain, FACE_THRESHOLD)}
-    for gain, room in ROOMS.items():
+    columns = [("as they are", column(truth, *plain, FACE_THRESHOLD))]
+    for name, (title, told) in ROOMS.items():
         seen = [
-            read_found(run_mosaic(arguments.mosaic, gain, folder, out / f"mosaic-{gain}.{folder.name}.jsonl"))
+            read_found(run_mosaic(arguments.mosaic, told, folder, out / f"{name}.{folder.name}.jsonl"))
             for folder in folders
         ]
-        columns[f"{room}, gain {gain}"] = column(truth, *seen, FACE_THRESHOLD)
+        columns.append((title, column(truth, *seen, FACE_THRESHOLD)))
         threshold = threshold_for(plain[1], false_positives(seen[1], FACE_THRESHOLD))
-        columns[f"as they are at {threshold:.2f}"] = column(truth, *plain, threshold)
+        columns.append((f"as they are at {threshold:.2f}", column(truth, *plain, threshold)))
     titles = [title for title, _, _ in ROWS] + ["false positives a face-free picture"]
-    text = table(["", *columns], [[title, *row] for title, *row in zip(titles, *columns.values())])
+    heads, shares = zip(*columns)
+    text = table(["", *heads], [list(row) for row in zip(titles, *shares)])
     (out / "mosaic.md").write_text(text)
     print(text)
 

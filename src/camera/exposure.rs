@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::metering::{self, Attention, Metered};
 use super::sensor::Sensor;
-use crate::frame::{Development, Frame};
+use crate::frame::{ColourMatrix, Development, Frame};
 use crate::geometry::Rect;
 
 /// Light, as a part of what fills a photosite, that the darker part of a picture is exposed for.  These three were chosen on
@@ -43,6 +43,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Most that values are multiplied with, where the sensor cannot do it: noise is multiplied, too.
 const MOST_DIGITAL: f32 = 4.0;
+
+/// Up to this gain, analogue and digital, colours are corrected wholly, and from this on by half: a matrix takes colours from
+/// each other, but adds up their noise, to three times as much.  In nearly dark mosaics of `val/ilc` all of it loses 3 of
+/// 100 masked faces that half of it finds, and 7 of 96 noses; without it 3 noses are lost.
+const NOISY: [f32; 2] = [2.0, 8.0];
 
 /// How soon the white balance follows: in this time by 63 %.
 const BALANCE: Duration = Duration::from_millis(200);
@@ -125,7 +130,13 @@ impl Exposure {
         let least = red.min(blue).min(1.0);
         let all = self.digital * 65_536.0 / (65_536.0 - f32::from(black)) / least;
         let gains = [red, 1.0, blue].map(|gain| (gain * all * f32::from(Development::ONE) + 0.5) as u16);
-        Development { black, gains }
+        let matrix = self.sensor.map_or(ColourMatrix::IDENTITY, |sensor| {
+            let [whole, half] = NOISY.map(f32::log2);
+            let gain = sensor.gain.factor(self.settings.gain) * self.digital;
+            let noisy = (gain.log2() - whole) / (half - whole);
+            sensor.matrix.weakened(1.0 - noisy.clamp(0.0, 1.0) / 2.0)
+        });
+        Development { black, gains, matrix }
     }
 
     /// Notes where faces are in a picture of that size, as it is stored.

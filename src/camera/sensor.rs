@@ -1,10 +1,12 @@
 //! The image sensors that are known: what sits on the Raspberry Pi's own cameras.
 //!
 //! Modes, limits and line times are those of the Raspberry Pi kernel's drivers (`drivers/media/i2c`, 6.6.21); gain codes,
-//! black levels and the colours of white under lamps and sun are those of Raspberry Pi's libcamera
-//! (`src/ipa/rpi/cam_helper`, `rpi.black_level` and `ct_curve` of `src/ipa/rpi/vc4/data`).
+//! black levels, the colours of white under lamps and sun, and what corrects colours are those of Raspberry Pi's libcamera
+//! (`src/ipa/rpi/cam_helper`, `rpi.black_level`, `ct_curve` and `rpi.ccm` of `src/ipa/rpi/vc4/data`).
 
 use std::time::Duration;
+
+use crate::frame::ColourMatrix;
 
 /// What is to be known of a sensor to take pictures with it.
 #[derive(Debug, PartialEq)]
@@ -36,6 +38,8 @@ pub struct Sensor {
     pub red: [f32; 2],
     /// Least and most that blue is to be multiplied with: under an overcast sky and under a bulb.
     pub blue: [f32; 2],
+    /// What makes sRGB's colours of its filters', once white is white: libcamera's between bulb and sky, at 4559 to 4700 K.
+    pub matrix: ColourMatrix,
 }
 
 /// How a sensor codes its analogue gain.
@@ -109,6 +113,12 @@ pub(crate) const SENSORS: [Sensor; 4] = [
         black: 16 << 6,
         red: [0.97, 1.65],
         blue: [1.0, 2.22],
+        // At 4700 K.
+        matrix: ColourMatrix::new([
+            [2.00971, -0.51461, -0.49511],
+            [-0.52109, 2.01003, -0.48894],
+            [-0.09527, -0.67318, 1.76845],
+        ]),
     },
     Sensor {
         name: "imx219",
@@ -125,6 +135,12 @@ pub(crate) const SENSORS: [Sensor; 4] = [
         black: 64 << 6,
         red: [1.07, 2.31],
         blue: [1.24, 2.78],
+        // At 4650 K.
+        matrix: ColourMatrix::new([
+            [2.18174, -0.70887, -0.47287],
+            [-0.70196, 2.76426, -1.06231],
+            [-0.25157, -0.71978, 1.97135],
+        ]),
     },
     Sensor {
         name: "imx708",
@@ -141,6 +157,12 @@ pub(crate) const SENSORS: [Sensor; 4] = [
         black: 64 << 6,
         red: [1.15, 2.69],
         blue: [1.45, 3.84],
+        // At 4640 K.
+        matrix: ColourMatrix::new([
+            [1.52972, -0.35168, -0.17804],
+            [-0.28309, 1.67098, -0.38788],
+            [0.01695, -0.57209, 1.55515],
+        ]),
     },
     Sensor {
         name: "imx477",
@@ -157,6 +179,12 @@ pub(crate) const SENSORS: [Sensor; 4] = [
         black: 256 << 4,
         red: [1.66, 3.96],
         blue: [1.27, 3.23],
+        // At 4559 K.
+        matrix: ColourMatrix::new([
+            [2.15423, -0.98143, -0.17279],
+            [-0.38131, 2.14763, -0.76632],
+            [-0.10069, -0.54383, 1.64452],
+        ]),
     },
 ];
 

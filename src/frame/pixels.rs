@@ -1,7 +1,7 @@
 //! Reading single pixels of a frame, each layout in its own way.
 
 use super::bayer::srgb;
-use super::{Development, Frame};
+use super::{ColourMatrix, Development, Frame};
 
 /// A frame as three values a pixel, in its own colour space.
 pub(crate) trait Pixels {
@@ -112,10 +112,15 @@ impl Pixels for Bayer<'_> {
     }
 
     fn rgb(&self, values: [f32; 3]) -> [f32; 3] {
-        let Development { black, gains } = self.0.development();
-        std::array::from_fn(|colour| {
+        let Development { black, gains, matrix } = self.0.development();
+        let light: [f32; 3] = std::array::from_fn(|colour| {
             let light = (values[colour] - f32::from(black) / 256.0).max(0.0) / 256.0;
-            255.0 * srgb((light * f32::from(gains[colour]) / 256.0).min(1.0))
+            (light * f32::from(gains[colour]) / 256.0).min(1.0)
+        });
+        matrix.rows().map(|row| {
+            let mixed: f32 =
+                row.into_iter().zip(light).map(|(factor, light)| f32::from(factor) * light).sum();
+            255.0 * srgb((mixed / f32::from(ColourMatrix::ONE)).clamp(0.0, 1.0))
         })
     }
 }

@@ -204,7 +204,7 @@ proptest! {
         room.colours = [between(sensor.red, red), 1.0, between(sensor.blue, blue)];
         let light = (dusk(sensor) * sun(sensor)).sqrt();
         room.shows(&[(1.0, light)], 30, None);
-        let Development { black, gains } = room.exposure.development();
+        let Development { black, gains, .. } = room.exposure.development();
         prop_assert_eq!(black, sensor.black);
         let white = [0, 1, 2].map(|colour| room.colours[colour] * f32::from(gains[colour]));
         for value in white {
@@ -252,6 +252,17 @@ fn where_the_sensor_ends_values_are_multiplied_and_no_more_than_is_good() {
 }
 
 #[test]
+fn colours_are_corrected_wholly_in_the_sun_and_by_half_in_the_dark() {
+    for sensor in &SENSORS {
+        let mut room = Room::new(sensor);
+        room.shows(&[(1.0, sun(sensor))], 30, None);
+        assert_eq!(room.exposure.development().matrix, sensor.matrix, "{}", sensor.name);
+        room.shows(&[(1.0, dusk(sensor) / 4.0)], 60, None);
+        assert_eq!(room.exposure.development().matrix, sensor.matrix.weakened(0.5), "{}", sensor.name);
+    }
+}
+
+#[test]
 fn an_unknown_sensor_is_told_nothing_and_its_pictures_are_multiplied() {
     let mut exposure = Exposure::new(None, Some(50));
     let format = PixelFormat::Bayer(Order::Bggr, Packing::Eight);
@@ -261,7 +272,8 @@ fn an_unknown_sensor_is_told_nothing_and_its_pictures_are_multiplied() {
         assert_eq!(exposure.observe(&frame.developed(exposure.development())), None);
     }
     // 14 of 256 are 5.5 %.
-    let gains = exposure.development().gains;
+    let Development { gains, matrix, .. } = exposure.development();
+    assert_eq!(matrix, ColourMatrix::IDENTITY);
     assert_eq!(gains.map(|gain| gain / 8), [562 / 8; 3], "{gains:?}");
 }
 

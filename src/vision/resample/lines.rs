@@ -63,7 +63,7 @@ mod tests {
 
     use super::*;
     use crate::frame::Packing;
-    use crate::frame::bayer::curve;
+    use crate::frame::bayer::{curve, matrices};
     use crate::vision::resample::taps::{ONE, Pattern, WINDOW};
 
     fn two_taps(first_weight: u32) -> Taps {
@@ -184,10 +184,11 @@ mod tests {
         }
 
         #[test]
-        fn developed_colours_are_those_of_the_reference(quads: Vec<Quad>, black: u16, gains: [u16; 3]) {
+        fn developed_colours_are_those_of_the_reference(quads: Vec<Quad>, black in prop_oneof![0_u16..5000, any::<u16>()], gains in prop_oneof![[200_u16..2000, 200..2000, 200..2000], any::<[u16; 3]>()], matrix in matrices()) {
             let (mut expected, mut seen) = (vec![1; quads.len() * 3], vec![2; quads.len() * 3]);
-            portable::developed(&quads, Development { black, gains }, curve(), &mut expected);
-            developed(&quads, Development { black, gains }, curve(), &mut seen);
+            let development = Development { black, gains, matrix };
+            portable::developed(&quads, development, curve(), &mut expected);
+            developed(&quads, development, curve(), &mut seen);
             prop_assert_eq!(seen, expected);
         }
     }

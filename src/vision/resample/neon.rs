@@ -5,7 +5,7 @@ use std::arch::aarch64::*;
 use super::portable::{self, MOST_ROWS, Quad, U_TO_BLUE, U_TO_GREEN, V_TO_GREEN, V_TO_RED, Y_TO_ALL};
 use super::taps::{ONE, Taps, WINDOW, Window};
 use crate::frame::Development;
-use crate::frame::bayer::{CURVE, LIGHT_SHIFT};
+use crate::frame::bayer::{CURVE, ENTRY_SHIFT, FULL, LIGHT_SHIFT};
 
 /// Bytes of a row, or values of a line, that are taken at once.
 const BLOCK: usize = 16;
@@ -248,7 +248,7 @@ pub(super) fn cells<const GREEN_FIRST: usize>(red: &[u16], blue: &[u16], output:
 /// As [`portable::developed`].
 #[target_feature(enable = "neon")]
 pub(super) fn developed(pixels: &[Quad], development: Development, curve: &[u8; CURVE], output: &mut [i8]) {
-    let Development { black, gains: [red, green, blue] } = development;
+    let Development { black, gains: [red, green, blue], matrix } = development;
     let (blocks, rest) = pixels.as_chunks::<2>();
     let (outputs, _) = output.as_chunks_mut::<6>();
     assert!(outputs.len() >= blocks.len(), "every pixel has its place");
@@ -256,13 +256,27 @@ pub(super) fn developed(pixels: &[Quad], development: Development, curve: &[u8; 
     let gains: Quad = [red, green, blue, 0];
     // SAFETY: four gains.
     let gains = unsafe { vld1_u16(gains.as_ptr()) };
-    let most = vdupq_n_u16(CURVE as u16 - 1);
+    // How much of a colour of the sensor is in each of sRGB's.
+    let rows = matrix.rows();
+    let [red, green, blue] = [0, 1, 2].map(|colour| {
+        let column = [rows[0][colour], rows[1][colour], rows[2][colour], 0];
+        // SAFETY: four factors.
+        unsafe { vld1_s16(column.as_ptr()) }
+    });
+    let mixed = |light: int16x4_t| {
+        let sum = vmull_lane_s16::<0>(red, light);
+        let sum = vmlal_lane_s16::<1>(sum, green, light);
+        vqshrun_n_s32::<ENTRY_SHIFT>(vmlal_lane_s16::<2>(sum, blue, light))
+    };
+    let (full, most) = (vdupq_n_u16(FULL), vdupq_n_u16(CURVE as u16 - 1));
     for (block, output) in blocks.iter().zip(outputs) {
         // SAFETY: a block is 2 quads of 4 values.
         let pixels = unsafe { vld1q_u16(block.as_ptr().cast()) };
         let light = vqsubq_u16(pixels, black);
         let [first, second] = [vmull_u16(vget_low_u16(light), gains), vmull_u16(vget_high_u16(light), gains)];
-        let entries = vcombine_u16(vqshrn_n_u32::<LIGHT_SHIFT>(first), vqshrn_n_u32::<LIGHT_SHIFT>(second));
+        let light = vcombine_u16(vqshrn_n_u32::<LIGHT_SHIFT>(first), vqshrn_n_u32::<LIGHT_SHIFT>(second));
+        let light = vreinterpretq_s16_u16(vminq_u16(light, full));
+        let entries = vcombine_u16(mixed(vget_low_s16(light)), mixed(vget_high_s16(light)));
         let entries = vminq_u16(entries, most);
         let first = vgetq_lane_u64::<0>(vreinterpretq_u64_u16(entries));
         let second = vgetq_lane_u64::<1>(vreinterpretq_u64_u16(entries));

@@ -5,7 +5,7 @@
 use super::taps::{Seen, Taps};
 #[cfg(any(test, not(target_arch = "aarch64")))]
 use super::taps::{WINDOW, Window};
-use crate::frame::bayer::{CURVE, LIGHT_SHIFT};
+use crate::frame::bayer::CURVE;
 use crate::frame::{Development, Packing};
 
 /// The values of a pixel in its own colour space, in 256ths, and one that is not used.
@@ -252,14 +252,9 @@ pub(super) fn studio(pixels: &[Quad], output: &mut [i8]) {
 /// Red, green and blue of a bare sensor, developed, as a network takes them.
 #[inline(always)]
 pub(super) fn developed(pixels: &[Quad], development: Development, curve: &[u8; CURVE], output: &mut [i8]) {
-    let Development { black, gains } = development;
     let (output, _) = output.as_chunks_mut::<3>();
-    for (output, pixel) in output.iter_mut().zip(pixels) {
-        for colour in 0..3 {
-            let light = u32::from(pixel[colour].saturating_sub(black)) * u32::from(gains[colour]);
-            let encoded = curve[(light >> LIGHT_SHIFT).min(CURVE as u32 - 1) as usize];
-            output[colour] = (encoded ^ 0x80) as i8;
-        }
+    for (output, &[red, green, blue, _]) in output.iter_mut().zip(pixels) {
+        *output = development.entries([red, green, blue]).map(|entry| (curve[entry] ^ 0x80) as i8);
     }
 }
 
