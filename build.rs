@@ -1,4 +1,4 @@
-//! Tells the program which commit it is of; see `src/version.rs`.
+//! Tells the program which commit it is of, whatever was changed since; see `src/version.rs`.
 
 use std::env;
 use std::path::Path;
