@@ -184,7 +184,12 @@ mod tests {
         }
 
         #[test]
-        fn developed_colours_are_those_of_the_reference(quads: Vec<Quad>, black in prop_oneof![0_u16..5000, any::<u16>()], gains in prop_oneof![[200_u16..2000, 200..2000, 200..2000], any::<[u16; 3]>()], matrix in matrices()) {
+        fn developed_colours_are_those_of_the_reference(
+            quads: Vec<Quad>,
+            black in prop_oneof![0_u16..5000, any::<u16>()],
+            gains in prop_oneof![[200_u16..2000, 200..2000, 200..2000], any::<[u16; 3]>()],
+            matrix in matrices(),
+        ) {
             let (mut expected, mut seen) = (vec![1; quads.len() * 3], vec![2; quads.len() * 3]);
             let development = Development { black, gains, matrix };
             portable::developed(&quads, development, curve(), &mut expected);
